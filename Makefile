@@ -1,0 +1,51 @@
+# Two commands matter: `make book` builds the book, `make test` proves it. Both set up .venv from the pins when it is missing.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/ready
+SEEDS ?= 20
+
+.PHONY: help book test lint lab notebooks record bench test-long clean
+
+help:  ## say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+$(READY): requirements.txt constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; name one with: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+book: $(READY)  ## the book, into _build/html
+	$(RUN) tools/notebooks.py --check
+	$(VENV)/bin/jupyter-book build . -W -n --keep-going --quiet
+	@echo "The book is at _build/html/index.html"
+
+test: $(READY) lint  ## everything that must hold, in less than ten minutes
+	$(RUN) tools/notebooks.py --check
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not long"
+
+lint: $(READY)
+	$(VENV)/bin/ruff format --check --quiet .
+	$(VENV)/bin/ruff check --quiet .
+	$(VENV)/bin/mypy
+	PYTHONPATH=. $(VENV)/bin/lint-imports --no-cache
+
+lab: $(READY)  ## the chapters in JupyterLab
+	$(VENV)/bin/jupyter lab book
+
+notebooks: $(READY)  ## execute the chapters that are stale
+	$(RUN) tools/notebooks.py
+
+record: $(READY)  ## record what is missing of every experiment (SEEDS=20)
+	for name in intuition isodata functions; do $(VENV)/bin/errref run $$name --seeds $(SEEDS) || exit; done
+
+bench: $(READY)  ## speed, side by side with peers, as ratios
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .[bench]
+	$(RUN) -m benchmarks
+
+test-long: $(READY)  ## what does not fit into ten minutes
+	$(RUN) -m pytest -m long
+
+clean:  ## remove what was built, not the environment
+	rm -rf _build

@@ -1,0 +1,157 @@
+"""The command `errref`: the ledger as a table, a claim checked on this machine, an experiment recorded."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from errref import __version__, claims, experiments, records, report
+from errref.claims import Claim, LedgerError, Verdict
+from errref.records import RecordError, Row
+
+AGREES, DISAGREES, USAGE, PENDING = 0, 1, 2, 3
+EXITS = "exit status: 0 agrees, 1 disagrees, 2 usage or a file that cannot be used, 3 nothing to compare with yet"
+QUICK_SEEDS = 5
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    given = _parser().parse_args(arguments)
+    try:
+        return given.command(given)
+    except (LedgerError, RecordError, ValueError) as fault:
+        print(f"errref: {fault}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("errref: stopped; finished rows are kept, and the same command goes on from there.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="errref", description=__doc__, epilog=EXITS)
+    parser.add_argument("--version", action="version", version=f"errref {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    listing = commands.add_parser(
+        "claims",
+        help="the claims of the sources with their verdicts",
+        description="List every claim of the two sources with the paper's value, what was recorded, and the verdict that the claim's rule gives.",
+        epilog="example: errref claims --chapter functions",
+    )
+    listing.add_argument("ids", nargs="*", metavar="ID", help="only these claims")
+    listing.add_argument("--chapter", help="only the claims of this chapter")
+    listing.add_argument("--json", action="store_true", help="a list of objects instead of a table")
+    _results_option(listing)
+    listing.set_defaults(command=_claims)
+
+    check = commands.add_parser(
+        "check",
+        help="measure one claim here, on seeds that are not recorded",
+        description="Measure a claim on this machine, on seeds that the recorded rows do not have, and print paper | recorded | fresh | verdict.",
+        epilog=f"example: errref check table-quartic --seeds 3.  {EXITS}",
+    )
+    check.add_argument("id", metavar="ID", help="a claim; `errref claims` lists them")
+    check.add_argument("--seeds", type=_positive, default=QUICK_SEEDS, metavar="N", help="fresh seeds, at least 2 (default: %(default)s)")
+    _results_option(check)
+    _jobs_option(check)
+    check.set_defaults(command=_check)
+
+    run = commands.add_parser(
+        "run",
+        help="record an experiment, or go on recording it",
+        description="Measure every configuration of an experiment on seeds 0 to N-1 and append a row each. Rows that stand already are not measured again, so a run that was stopped goes on where it was.",
+        epilog="example: errref run functions --seeds 20",
+    )
+    run.add_argument("name", metavar="NAME", help=f"one of {', '.join(experiments.NAMES)}")
+    run.add_argument("--seeds", type=_positive, default=20, metavar="N", help="seeds 0 to N-1 (default: %(default)s)")
+    _results_option(run)
+    _jobs_option(run)
+    run.set_defaults(command=_run)
+    return parser
+
+
+def _results_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--results", type=Path, metavar="FOLDER", help="folder of the recorded rows (default: the project's own)")
+
+
+def _jobs_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--jobs", type=_positive, metavar="N", help="threads (default: one per core)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _claims(given: argparse.Namespace) -> int:
+    found = report.verdicts(given.ids or None, given.results)
+    found = [v for v in found if given.chapter in (None, v.claim.chapter)]
+    if not found:
+        raise ValueError(f"No claim has chapter {given.chapter!r}; known are {', '.join(sorted({c.chapter for c in claims.load().values()}))}.")
+    print(json.dumps([report.as_object(v) for v in found], indent=2, ensure_ascii=False) if given.json else report.as_text(found))
+    return AGREES
+
+
+def _run(given: argparse.Namespace) -> int:
+    module = experiments.load(given.name)
+    rules = {c.id: c.rule_hash for c in claims.load().values() if c.experiment == given.name and c.kind != "derived"}
+    work = [(config, seed) for seed in range(given.seeds) for config in module.configurations()]
+    new = records.record(given.name, module.run, work, rules=rules, folder=given.results, jobs=given.jobs, progress=not given.quiet)
+    print(f"{new} new rows of {len(work)} in {records.results_file(given.name, given.results)}")
+    return AGREES
+
+
+def _check(given: argparse.Namespace) -> int:
+    claim = claims.get(claims.load(), given.id)
+    recorded = claims.judge(claim, report.rows_of(claim, given.results))
+    print(f"{claim.id}: {claim.claim}\npaper ({claim.where}): {claim.paper or '–'}")
+    if claim.rule is None or claim.kind == "untestable":
+        print(f"verdict: {recorded.word}" + (f". {claim.note}" if claim.note else ""))
+        return PENDING
+    if claim.kind == "derived":
+        for reading in recorded.readings:
+            print(f"  {reading.name}: {report.show(reading.value)}; {report.holds(reading)}")
+        print(f"verdict, derived here and now: {recorded.word}")
+        return AGREES
+    if given.seeds < 2:
+        raise ValueError("--seeds must be at least 2: one seed has no interval.")
+    fresh = claims.judge(claim, _measure(claim, given), seeds=2)
+    return _compare(recorded, fresh)
+
+
+def _measure(claim: Claim, given: argparse.Namespace) -> list[Row]:
+    """Fresh rows of the configurations that the claim's readings use, on the first seeds that are not recorded."""
+    assert claim.experiment is not None
+    module = experiments.load(claim.experiment)
+    taken = {row.seed for row in report.rows_of(claim, given.results)}
+    first = max(taken, default=999) + 1
+    work = [(config, first + k) for k in range(given.seeds) for config in module.configurations() if claims.uses(claim, config)]
+    return list(records.evaluate(claim.experiment, module.run, work, jobs=given.jobs, progress=not given.quiet))
+
+
+def _compare(recorded: Verdict, fresh: Verdict) -> int:
+    """Print both side by side; they agree where the intervals of every reading meet."""
+    disagree = 0
+    for old, new in zip(recorded.readings, fresh.readings, strict=True):
+        statistic = report.statistic_of(recorded.claim, old.name)
+        apart = old.interval is not None and new.interval is not None and (old.interval[1] < new.interval[0] or new.interval[1] < old.interval[0])
+        disagree += apart
+        print(
+            f"  {old.name}: recorded {report.show(old.value, statistic)} {report.show_interval(old, statistic)} n={old.n}"
+            f" | fresh {report.show(new.value, statistic)} {report.show_interval(new, statistic)} n={new.n}"
+            f" | {report.holds(old)}{'; the two intervals do not meet' if apart else ''}"
+        )
+    if not any(r.n for r in recorded.readings):
+        print(f"verdict on the fresh rows alone: {fresh.word} (nothing is recorded to compare with)")
+        return PENDING
+    print(f"verdict: {recorded.word}; fresh rows {'disagree' if disagree else 'agree'}")
+    return DISAGREES if disagree else AGREES
+
+
+if __name__ == "__main__":
+    sys.exit(main())

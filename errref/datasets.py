@@ -1,0 +1,116 @@
+"""The data of the two sources: the toy of section 2 and the functions of section 4.2.
+
+Everything here is exact and noise-free; nothing is drawn at random, so that a seed means the same thing everywhere:
+the starting weights of the networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.polynomial import Polynomial
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Function:
+    """A target on [-1, 1): a polynomial on each side of 0, and whether the paper's table prints it.
+
+    Parameters
+    ----------
+    name : str
+        The word that configurations and claims use.
+    formula : str
+        As a reader writes it, in LaTeX.
+    left, right : Polynomial
+        The target for x < 0 and for x >= 0; the same object for a function of one piece.
+    row : int or None
+        Row of the paper's table (section 4.2), or None for a function that we supply.
+    """
+
+    name: str
+    formula: str
+    left: Polynomial
+    right: Polynomial
+    row: int | None = None
+
+    def __call__(self, x: Array) -> Array:
+        """Values of the target at ``x``, any shape."""
+        x = np.asarray(x, dtype=float)
+        return np.where(x < 0, self.left(x), self.right(x))
+
+    def jumps(self) -> tuple[float, float, float]:
+        """Jump at 0 of the value, of the slope and of the curvature: right limit minus left limit."""
+        left, right = self.left, self.right
+        return tuple(float(right.deriv(k)(0.0) - left.deriv(k)(0.0)) if k else float(right(0.0) - left(0.0)) for k in range(3))  # type: ignore[return-value]
+
+    def mean_square(self) -> float:
+        """Mean of f(x)^2 over [-1, 1), by integration: the loss of a network that always answers 0."""
+        left, right = (self.left**2).integ(), (self.right**2).integ()
+        return float(left(0.0) - left(-1.0) + right(1.0) - right(0.0)) / 2
+
+
+def _whole(name: str, formula: str, coefficients: list[float], row: int) -> Function:
+    polynomial = Polynomial(coefficients)
+    return Function(name, formula, polynomial, polynomial, row)
+
+
+_ROW_4 = (Polynomial([0, 0, -0.6, 1, 1]), Polynomial([0, 0, 0, -0.5, 1, 1]))
+
+# The paper gives a domain for its fourth row only, [-1, 1); the other rows are taken on the same one.
+# The two functions with a jump are a printed row plus a unit step at 0, so that only the jump differs.
+FUNCTIONS: dict[str, Function] = {
+    f.name: f
+    for f in (
+        _whole("linear", "x", [0, 1], 1),
+        _whole("cubic", "x^3 - 0.2x - 0.35", [-0.35, -0.2, 0, 1], 2),
+        _whole("quartic", "x^4 + 0.2x^3 - 0.67x^2", [0, 0, -0.67, 0.2, 1], 3),
+        Function("piecewise", "x^4 + x^3 - 0.6x^2,\\ x<0;\\ x^5 + x^4 - 0.5x^3,\\ x\\ge 0", *_ROW_4, 4),
+        Function("jump-linear", "x,\\ x<0;\\ x + 1,\\ x\\ge 0", Polynomial([0, 1]), Polynomial([1, 1])),
+        Function("jump-piecewise", "x^4 + x^3 - 0.6x^2,\\ x<0;\\ x^5 + x^4 - 0.5x^3 + 1,\\ x\\ge 0", _ROW_4[0], _ROW_4[1] + 1),
+    )
+}
+
+
+def even(n_samples: int) -> Array:
+    """The midpoints of ``n_samples`` equal parts of [-1, 1): shape (n_samples,), ascending, never exactly 0 for even n."""
+    return (np.arange(n_samples) + 0.5) * (2.0 / n_samples) - 1.0
+
+
+def samples(function: Callable[[Array], Array], n_samples: int) -> tuple[Array, Array]:
+    """Training data of a function: ``X`` of shape (n_samples, 1), evenly spaced on [-1, 1), and ``y`` of shape (n_samples,)."""
+    x = even(n_samples)
+    return x[:, None], function(x)
+
+
+def two_tasks(n_samples: int) -> tuple[Array, Array]:
+    """Two tasks in one set: every input twice, once with the cubic's value and once with the quartic's.
+
+    The input does not say which task is meant, so no function of x can answer both: the best mean squared error
+    is the mean of ((cubic - quartic) / 2)^2.
+
+    Returns
+    -------
+    X : (2 * n_samples, 1)
+    y : (2 * n_samples,)
+    """
+    x = even(n_samples)
+    y = np.stack([FUNCTIONS["cubic"](x), FUNCTIONS["quartic"](x)], axis=1)
+    return np.repeat(x, 2)[:, None], y.ravel()
+
+
+def toy(left_samples: int = 3) -> tuple[Array, Array]:
+    """The toy of section 2: y = 0 at ``left_samples`` points x <= 0, and y = 1 at x = 1, 4, 4.5.
+
+    The paper's domain x <= 0 is infinite; taken are the integers 0, -1, ..., one of the choices that a page must state.
+
+    Returns
+    -------
+    X : (left_samples + 3, 1), ascending
+    y : (left_samples + 3,)
+    """
+    x = np.concatenate([np.arange(1 - left_samples, 1, dtype=float), [1.0, 4.0, 4.5]])
+    return x[:, None], (x > 0).astype(float)

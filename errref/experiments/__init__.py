@@ -1,0 +1,28 @@
+"""One module per chapter: one configuration and one seed in, one flat row of numbers out.
+
+A module has ``configurations()``, the list of configurations that are recorded; ``run(config, seed)``, which returns the
+numbers of one row; and one function for each derived claim, which returns its `Reading`s of proof.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from types import ModuleType
+
+NAMES = ("intuition", "isodata", "functions")
+
+
+def load(name: str) -> ModuleType:
+    """The experiment module of that name.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, with the nearest known one.
+    """
+    if name not in NAMES:
+        near = difflib.get_close_matches(name, NAMES, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(NAMES)}."
+        raise ValueError(f"There is no experiment {name!r}: {hint}")
+    return importlib.import_module(f"errref.experiments.{name}")

@@ -1,0 +1,38 @@
+"""Figures: rows or arrays in, a matplotlib Figure out. One module per chapter; what all figures share is here."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+# One colour for each role, through the whole book (Okabe and Ito's palette, safe for colour-blind readers).
+COLOURS = {
+    "target": "#000000",
+    "general": "#0072B2",
+    "reflection": "#D55E00",
+    "expert 1": "#009E73",
+    "expert 2": "#CC79A7",
+    "expert 3": "#E69F00",
+    "expert 4": "#56B4E9",
+    "control": "#7F7F7F",
+    "oracle": "#B39B00",
+    "paper": "#000000",
+}
+PAPER_MARK = {"marker": "D", "color": "white", "markeredgecolor": "black", "markersize": 7, "linestyle": "none", "zorder": 5}
+
+
+def use_style() -> None:
+    """Make the book's style sheet the one that matplotlib draws with from here on."""
+    plt.style.use(str(files("errref") / "static" / "errref.mplstyle"))
+
+
+def expert_colour(k: int) -> str:
+    """Colour of expert ``k`` (1, 2, ...), or of the general network for 0; repeats after four experts."""
+    return COLOURS["general"] if k == 0 else COLOURS[f"expert {(k - 1) % 4 + 1}"]
+
+
+def paper_mark(ax: Axes, x, y, label: str | None = "paper") -> None:
+    """The paper's printed value, always as the same mark."""
+    ax.plot(x, y, label=label, **PAPER_MARK)  # type: ignore[arg-type]

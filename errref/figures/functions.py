@@ -1,0 +1,117 @@
+"""The figures of the chapter `functions`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from errref.datasets import FUNCTIONS
+from errref.experiments.functions import GRID, PRINTED, Systems, data, grid_distances
+from errref.figures import COLOURS, expert_colour, paper_mark
+from errref.records import Row
+
+NAMES = tuple(FUNCTIONS)
+
+
+def targets() -> Figure:
+    """The six targets on [-1, 1), with the jump left open."""
+    figure, axes = plt.subplots(2, 3, figsize=(7.2, 3.9), sharex=True)
+    for ax, (name, function) in zip(axes.flat, FUNCTIONS.items(), strict=True):
+        for x in (np.linspace(-1, -1e-9, 200), np.linspace(0, 1, 200)):
+            ax.plot(x, function(x), color=COLOURS["target"])
+        ax.set_xlabel(name if function.row is None else f"{name} (row {function.row})")
+    return figure
+
+
+def fit(name: str, seed: int) -> Figure:
+    """One system as the paper's figure 3 shows it, and where its parts answer: before, after, and the routes."""
+    X, y = data({"function": name}, 256)
+    system = Systems(X, y, seed)
+    x = np.linspace(-1, 1, 2001)[:-1]
+    figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.3), sharey=True)
+    for ax, model, label in zip(axes, (system.general, system.reflection), ("general", "reflection"), strict=True):
+        ax.plot(x, FUNCTIONS[name](x), color=COLOURS["target"], linewidth=4, alpha=0.25, label="target")
+        ax.set_xlabel("x")
+        if label == "general":
+            wrong = system.reflection.errors_
+            ax.plot(x, model.predict(x[:, None]), color=COLOURS["general"], label="general network")
+            ax.plot(X[wrong, 0], y[wrong], "|", color=COLOURS["reflection"], markersize=5, label="error cases")
+        else:
+            _routed(ax, x, model)
+        ax.legend(fontsize=9)
+    return figure
+
+
+def _routed(ax, x: np.ndarray, model) -> None:
+    """The system's answer, each stretch in the colour of the network that gives it."""
+    routes, answer = model.route(x[:, None]), model.predict(x[:, None])
+    for k in np.unique(routes):
+        label = "general network" if k == 0 else f"expert {k}"
+        ax.plot(x, np.where(routes == k, answer, np.nan), color=expert_colour(int(k)), label=label)
+
+
+def losses(rows: Sequence[Row]) -> Figure:
+    """Base and reflection loss of every seed, joined by a line, the medians on top, and the paper's printed losses."""
+    figure, ax = plt.subplots(figsize=(7.2, 3.8))
+    for place, name in enumerate(NAMES):
+        pairs = np.array([[r.numbers["base"], r.numbers["reflection"]] for r in _of(rows, name)])
+        where = np.array([place - 0.18, place + 0.18])
+        ax.plot(where, pairs.T, color="0.75", linewidth=0.7, zorder=1)
+        for k, (column, role) in enumerate((("base", "general"), ("reflection", "reflection"))):
+            label = {"base": "base network", "reflection": "error reflection"}[column] if place == 0 else None
+            ax.plot(np.full(len(pairs), where[k]), pairs[:, k], ".", color=COLOURS[role], alpha=0.35, markersize=5)
+            ax.plot(where[k] + np.array([-0.12, 0.12]), np.median(pairs[:, k]) * np.ones(2), color=COLOURS[role], linewidth=3, label=label)
+        if name in PRINTED:
+            paper_mark(ax, where, [float(p) for p in PRINTED[name][:2]], "printed in the paper" if place == 0 else None)
+    ax.set_yscale("log")
+    ax.set_xticks(range(len(NAMES)), [n.replace("-", "-\n") for n in NAMES])
+    ax.set_ylabel("mean squared error")
+    ax.legend(loc="lower right")
+    return figure
+
+
+def ratios(rows: Sequence[Row], systems: dict[str, str]) -> Figure:
+    """Loss of each system over the base loss of the same seed: all seeds as dots, the median as a bar.
+
+    ``systems`` maps the name of a number of the rows to the words of the axis.
+    """
+    figure, axes = plt.subplots(2, 3, figsize=(7.2, 5.6), sharey=True, sharex=True)
+    for ax, name in zip(axes.flat, NAMES, strict=True):
+        chosen = _of(rows, name)
+        for place, system in enumerate(systems):
+            ratio = np.array([r.numbers[system] / r.numbers["base"] for r in chosen])
+            colour = COLOURS["reflection" if system == "reflection" else "oracle" if system == "oracle_gate" else "control"]
+            ax.plot(ratio, np.full(len(ratio), place), ".", color=colour, alpha=0.3, markersize=4)
+            ax.plot(np.median(ratio) * np.ones(2), place + np.array([-0.35, 0.35]), color=colour, linewidth=3)
+        ax.axvline(1, color="black", linewidth=0.8)
+        ax.set_xscale("log")
+        ax.set_yticks(range(len(systems)), list(systems.values()), fontsize=9)
+        ax.text(0.02, 1.02, name, transform=ax.transAxes, fontsize=10)
+    axes[0, 0].invert_yaxis()
+    figure.supxlabel("loss relative to the base network of the same seed", fontsize=11)
+    return figure
+
+
+def grid(rows: Sequence[Row]) -> Figure:
+    """How far each configuration of the grid is from the printed base losses: one panel per number of samples."""
+    distances = grid_distances(rows)
+    figure, axes = plt.subplots(1, len(GRID["n_samples"]), figsize=(7.2, 2.9), sharey=True)
+    for ax, n in zip(axes, GRID["n_samples"], strict=True):
+        table = np.array([[distances[h, n, s] for h in GRID["hidden"]] for s in GRID["steps"]])
+        image = ax.imshow(table, vmin=0, vmax=8, aspect="auto", cmap="cividis_r")
+        for (i, j), value in np.ndenumerate(table):
+            ax.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize=7, color="white" if value > 4 else "black")
+        ax.set_xticks(range(len(GRID["hidden"])), [str(h) for h in GRID["hidden"]], fontsize=8)
+        ax.set_xlabel(f"width\n{n} samples", fontsize=9)
+        ax.grid(False)
+    axes[0].set_yticks(range(len(GRID["steps"])), [f"{s:,}" for s in GRID["steps"]], fontsize=9)
+    axes[0].set_ylabel("steps")
+    figure.colorbar(image, ax=axes, label="distance", shrink=0.9)
+    return figure
+
+
+def _of(rows: Sequence[Row], name: str) -> list[Row]:
+    return [r for r in rows if r.config.get("function") == name and r.config.get("half_width") == 1]
