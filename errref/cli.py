@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from errref import __version__, claims, experiments, records, report
-from errref.claims import Claim, LedgerError, Verdict
-from errref.records import RecordError, Row
+from errref.claims import Claim, Verdict
+from errref.records import Row
 
 AGREES, DISAGREES, USAGE, PENDING = 0, 1, 2, 3
 EXITS = "exit status: 0 agrees, 1 disagrees, 2 usage or a file that cannot be used, 3 nothing to compare with yet"
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         return given.command(given)
-    except (LedgerError, RecordError, ValueError) as fault:
+    except (OSError, ValueError) as fault:  # LedgerError and RecordError among them
         print(f"errref: {fault}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser(
         "claims",
         help="the claims of the sources with their verdicts",
-        description="List every claim of the two sources with the paper's value, what was recorded, and the verdict that the claim's rule gives.",
+        description="List the claims of both sources: the paper's value, what was recorded, the verdict of the rule.",
         epilog="example: errref claims --chapter functions",
     )
     listing.add_argument("ids", nargs="*", metavar="ID", help="only these claims")
@@ -50,11 +50,12 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser(
         "check",
         help="measure one claim here, on seeds that are not recorded",
-        description="Measure a claim on this machine, on seeds that the recorded rows do not have, and print paper | recorded | fresh | verdict.",
+        description="Measure a claim here, on seeds that are not recorded; print paper | recorded | fresh | verdict.",
         epilog=f"example: errref check table-quartic --seeds 3.  {EXITS}",
     )
     check.add_argument("id", metavar="ID", help="a claim; `errref claims` lists them")
-    check.add_argument("--seeds", type=_positive, default=QUICK_SEEDS, metavar="N", help="fresh seeds, at least 2 (default: %(default)s)")
+    seeds = "fresh seeds, at least 2 (default: %(default)s)"
+    check.add_argument("--seeds", type=_positive, default=QUICK_SEEDS, metavar="N", help=seeds)
     _results_option(check)
     _jobs_option(check)
     check.set_defaults(command=_check)
@@ -62,7 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser(
         "run",
         help="record an experiment, or go on recording it",
-        description="Measure every configuration of an experiment on seeds 0 to N-1 and append a row each. Rows that stand already are not measured again, so a run that was stopped goes on where it was.",
+        description="Measure every configuration of an experiment on seeds 0 to N-1 and append a row each. "
+        "Rows that stand already are not measured again, so a run that was stopped goes on where it was.",
         epilog="example: errref run functions --seeds 20",
     )
     run.add_argument("name", metavar="NAME", help=f"one of {', '.join(experiments.NAMES)}")
@@ -74,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _results_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--results", type=Path, metavar="FOLDER", help="folder of the recorded rows (default: the project's own)")
+    folder = "folder of the recorded rows (default: the project's own)"
+    parser.add_argument("--results", type=Path, metavar="FOLDER", help=folder)
 
 
 def _jobs_option(parser: argparse.ArgumentParser) -> None:
@@ -83,17 +86,21 @@ def _jobs_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
 
 
 def _claims(given: argparse.Namespace) -> int:
     found = report.verdicts(given.ids or None, given.results)
+    chapters = {v.claim.chapter for v in found}
+    if given.chapter and given.chapter not in chapters:
+        raise ValueError(f"No such claim has the chapter {given.chapter!r}; there are {', '.join(sorted(chapters))}.")
     found = [v for v in found if given.chapter in (None, v.claim.chapter)]
-    if not found:
-        raise ValueError(f"No claim has chapter {given.chapter!r}; known are {', '.join(sorted({c.chapter for c in claims.load().values()}))}.")
-    print(json.dumps([report.as_object(v) for v in found], indent=2, ensure_ascii=False) if given.json else report.as_text(found))
+    if given.json:
+        print(json.dumps([report.as_object(v) for v in found], indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        print(report.as_text(found))
     return AGREES
 
 
@@ -101,7 +108,8 @@ def _run(given: argparse.Namespace) -> int:
     module = experiments.load(given.name)
     rules = {c.id: c.rule_hash for c in claims.load().values() if c.experiment == given.name and c.kind != "derived"}
     work = [(config, seed) for seed in range(given.seeds) for config in module.configurations()]
-    new = records.record(given.name, module.run, work, rules=rules, folder=given.results, jobs=given.jobs, progress=not given.quiet)
+    how = {"folder": given.results, "jobs": given.jobs, "progress": not given.quiet}
+    new = records.record(given.name, module.run, work, rules=rules, **how)
     print(f"{new} new rows of {len(work)} in {records.results_file(given.name, given.results)}")
     return AGREES
 
@@ -121,6 +129,8 @@ def _check(given: argparse.Namespace) -> int:
     if given.seeds < 2:
         raise ValueError("--seeds must be at least 2: one seed has no interval.")
     fresh = claims.judge(claim, _measure(claim, given), seeds=2)
+    if report.rule_changed(claim, given.results):
+        print("  (the rule was written or changed after rows were recorded)")
     return _compare(recorded, fresh)
 
 
@@ -130,7 +140,10 @@ def _measure(claim: Claim, given: argparse.Namespace) -> list[Row]:
     module = experiments.load(claim.experiment)
     taken = {row.seed for row in report.rows_of(claim, given.results)}
     first = max(taken, default=999) + 1
-    work = [(config, first + k) for k in range(given.seeds) for config in module.configurations() if claims.uses(claim, config)]
+    used = [config for config in module.configurations() if claims.uses(claim, config)]
+    if not used:
+        raise ValueError(f"No configuration of {claim.experiment!r} is what claim {claim.id!r} selects; mend its rule.")
+    work = [(config, first + k) for k in range(given.seeds) for config in used]
     return list(records.evaluate(claim.experiment, module.run, work, jobs=given.jobs, progress=not given.quiet))
 
 
@@ -138,19 +151,19 @@ def _compare(recorded: Verdict, fresh: Verdict) -> int:
     """Print both side by side; they agree where the intervals of every reading meet."""
     disagree = 0
     for old, new in zip(recorded.readings, fresh.readings, strict=True):
-        statistic = report.statistic_of(recorded.claim, old.name)
-        apart = old.interval is not None and new.interval is not None and (old.interval[1] < new.interval[0] or new.interval[1] < old.interval[0])
+        apart = _apart(old.interval, new.interval)
         disagree += apart
-        print(
-            f"  {old.name}: recorded {report.show(old.value, statistic)} {report.show_interval(old, statistic)} n={old.n}"
-            f" | fresh {report.show(new.value, statistic)} {report.show_interval(new, statistic)} n={new.n}"
-            f" | {report.holds(old)}{'; the two intervals do not meet' if apart else ''}"
-        )
+        both = f"recorded {report.found(recorded, old)} n={old.n} | fresh {report.found(fresh, new)} n={new.n}"
+        print(f"  {old.name}: {both} | {report.holds(old)}{'; the two intervals do not meet' if apart else ''}")
     if not any(r.n for r in recorded.readings):
         print(f"verdict on the fresh rows alone: {fresh.word} (nothing is recorded to compare with)")
         return PENDING
     print(f"verdict: {recorded.word}; fresh rows {'disagree' if disagree else 'agree'}")
     return DISAGREES if disagree else AGREES
+
+
+def _apart(one: tuple[float, float] | None, other: tuple[float, float] | None) -> bool:
+    return one is not None and other is not None and (one[1] < other[0] or other[1] < one[0])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ the starting weights of the networks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +45,9 @@ class Function:
     def jumps(self) -> tuple[float, float, float]:
         """Jump at 0 of the value, of the slope and of the curvature: right limit minus left limit."""
         left, right = self.left, self.right
-        return tuple(float(right.deriv(k)(0.0) - left.deriv(k)(0.0)) if k else float(right(0.0) - left(0.0)) for k in range(3))  # type: ignore[return-value]
+        return tuple(
+            float(right.deriv(k)(0.0) - left.deriv(k)(0.0)) if k else float(right(0.0) - left(0.0)) for k in range(3)
+        )  # type: ignore[return-value]
 
     def mean_square(self) -> float:
         """Mean of f(x)^2 over [-1, 1), by integration: the loss of a network that always answers 0."""
@@ -70,18 +72,20 @@ FUNCTIONS: dict[str, Function] = {
         _whole("quartic", "x^4 + 0.2x^3 - 0.67x^2", [0, 0, -0.67, 0.2, 1], 3),
         Function("piecewise", "x^4 + x^3 - 0.6x^2,\\ x<0;\\ x^5 + x^4 - 0.5x^3,\\ x\\ge 0", *_ROW_4, 4),
         Function("jump-linear", "x,\\ x<0;\\ x + 1,\\ x\\ge 0", Polynomial([0, 1]), Polynomial([1, 1])),
-        Function("jump-piecewise", "x^4 + x^3 - 0.6x^2,\\ x<0;\\ x^5 + x^4 - 0.5x^3 + 1,\\ x\\ge 0", _ROW_4[0], _ROW_4[1] + 1),
+        Function(
+            "jump-piecewise", "x^4 + x^3 - 0.6x^2,\\ x<0;\\ x^5 + x^4 - 0.5x^3 + 1,\\ x\\ge 0", _ROW_4[0], _ROW_4[1] + 1
+        ),
     )
 }
 
 
 def even(n_samples: int) -> Array:
-    """The midpoints of ``n_samples`` equal parts of [-1, 1): shape (n_samples,), ascending, never exactly 0 for even n."""
+    """The midpoints of ``n_samples`` equal parts of [-1, 1): shape (n_samples,), ascending, never 0 for even n."""
     return (np.arange(n_samples) + 0.5) * (2.0 / n_samples) - 1.0
 
 
 def samples(function: Callable[[Array], Array], n_samples: int) -> tuple[Array, Array]:
-    """Training data of a function: ``X`` of shape (n_samples, 1), evenly spaced on [-1, 1), and ``y`` of shape (n_samples,)."""
+    """Training data of a function, evenly spaced on [-1, 1): ``X`` of shape (n_samples, 1), ``y`` of (n_samples,)."""
     x = even(n_samples)
     return x[:, None], function(x)
 
@@ -102,15 +106,19 @@ def two_tasks(n_samples: int) -> tuple[Array, Array]:
     return np.repeat(x, 2)[:, None], y.ravel()
 
 
-def toy(left_samples: int = 3) -> tuple[Array, Array]:
-    """The toy of section 2: y = 0 at ``left_samples`` points x <= 0, and y = 1 at x = 1, 4, 4.5.
+def toy(zeros: Sequence[float] | Array = (-2, -1, 0)) -> tuple[Array, Array]:
+    """Return the toy of section 2: y = 0 at the ``zeros``, and y = 1 at x = 1, 4, 4.5.
 
-    The paper's domain x <= 0 is infinite; taken are the integers 0, -1, ..., one of the choices that a page must state.
+    The paper's domain x <= 0 is infinite, and 0 < x < 1 has no target: which x are taken is a choice that a page must
+    state.
 
     Returns
     -------
-    X : (left_samples + 3, 1), ascending
-    y : (left_samples + 3,)
+    X : (len(zeros) + 3, 1), ascending
+    y : (len(zeros) + 3,)
     """
-    x = np.concatenate([np.arange(1 - left_samples, 1, dtype=float), [1.0, 4.0, 4.5]])
-    return x[:, None], (x > 0).astype(float)
+    zeros = np.asarray(zeros, dtype=float)
+    if (zeros >= 1).any():
+        raise ValueError(f"The target is 1 from x = 1 on: zeros must lie below 1, and the largest is {zeros.max():g}.")
+    x = np.sort(np.concatenate([zeros, [1.0, 4.0, 4.5]]))
+    return x[:, None], (x >= 1).astype(float)

@@ -1,26 +1,29 @@
 """Exact and fast training of one-hidden-layer ReLU networks on a line.
 
-The network is ``f(x) = sum_j v_j relu(w_j x + b_j) + c`` for a scalar x, and the loss is the (weighted) mean of the squared
-residuals ``r_i = f(x_i) - y_i``. Each unit is active on one side of a single switch, so between neighbouring switches f is a
-straight line, and the sums of r and r x over the samples there follow from the sums of 1, x, x^2, y and x y, which
-differences of prefix sums over the sorted samples give without looking at the samples. A step of full-batch Adam then costs
-O(H) for H units, plus O(log n) for each switch that has moved past some of the n samples: nothing is approximated, only the
-order of the additions differs from a loop over the samples.
+The network is ``f(x) = sum_j v_j relu(w_j x + b_j) + c`` for a scalar x, and the loss is the (weighted) mean of the
+squared residuals ``r = f(x) - y``. Each unit is active on one side of a single switch. Between neighbouring switches f
+is a straight line, so that the sums of r and r x there follow from the sums of 1, x, x^2, y and x y, which are
+differences of prefix sums over the sorted samples. A step of full-batch Adam then costs O(H) for H units, and O(log n)
+more for each switch that has moved past some of the n samples. Nothing is approximated: against a loop over the
+samples, only the order of the additions differs.
 
 Weights are one flat vector of 3 H + 1 numbers: hidden weights w, hidden biases b, output weights v, output bias c.
 """
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # the defaults of Kingma and Ba (2015) and of torch.optim.Adam
-
 Floats = NDArray[np.float64]
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # as Kingma and Ba (2015) suggest and torch.optim.Adam has them
+
+# Without fastmath: a product and a sum fused into one rounding could decide differently whether a unit is active.
+kernel = njit(cache=True, nogil=True, error_model="numpy")
 
 
 class Samples(NamedTuple):
@@ -31,19 +34,22 @@ class Samples(NamedTuple):
     x : ndarray of shape (n + 2,)
         The sorted inputs between -inf and inf, so that a search for a switch needs no special case at the ends.
     moments : ndarray of shape (n + 1, 8)
-        Row k holds the sums of s, s z, s z^2, s y and s z y over the samples before the k-th (k <= n // 2), or minus the sums
-        from the k-th on (k > n // 2), where z = x - centre. Summing from the nearer end keeps the digits of short sums.
-        Three unused columns make a row one cache line.
-    totals : ndarray of shape (8,)
-        The sums over all samples, in the order of `moments`; the sixth is the sum of s y^2.
+        Row k holds the sums of s, s z, s z^2, s y and s z y over the samples before the k-th (k <= n // 2), or minus
+        the sums from the k-th on (k > n // 2), where z = x - centre. Summing from the nearer end keeps the digits of
+        short sums. Three unused columns make a row one cache line.
+    totals : ndarray of shape (2, 5)
+        What a difference of rows of `moments` lacks: nothing, or across n // 2 the sums over all samples.
     centre : float
         Weighted mean of x. Moments about it do not cancel when the samples lie far from the origin.
+    squares : float
+        Sum of s y^2.
     """
 
     x: Floats
     moments: Floats
     totals: Floats
     centre: float
+    squares: float
 
 
 def prepare(x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Samples:
@@ -59,62 +65,49 @@ def prepare(x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) 
     Returns
     -------
     Samples
-        About 72 bytes a sample. The weights s in it sum to 2: the loss is half of sum s r^2, and its gradient has no other
-        factor.
+        72 bytes a sample. The weights s in it sum to 2, so that the loss is half of the sum of s r^2, and its gradient
+        has no factor of 2.
     """
     x = np.asarray(x, dtype=np.float64)
     order = np.argsort(x, kind="stable")
-    weight = np.ones(len(x)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-    # Extended precision where the platform has it: a prefix sum of 100,000 samples is then right to the last digit.
-    s = weight[order].astype(np.longdouble)
-    s *= 2 / s.sum()
     x = x[order]
+    # Extended precision, where the platform has it, keeps prefix sums over 100,000 samples right to the last digit.
+    y = np.asarray(y, dtype=np.float64)[order].astype(np.longdouble)
+    s = np.ones(len(x)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)[order]
+    s = s * (2 / s.sum(dtype=np.longdouble))
     centre = float(s @ x / 2)
     z = x.astype(np.longdouble) - centre
-    t = np.asarray(y, dtype=np.float64)[order].astype(np.longdouble)
-    terms = np.stack([s, s * z, s * z * z, s * t, s * z * t], axis=1)
+    terms = np.stack([s, s * z, s * z * z, s * y, s * z * y], axis=1)
     half = len(x) // 2
     moments = np.zeros((len(x) + 1, 8))
     moments[1 : half + 1, :5] = np.cumsum(terms[:half], axis=0)
     moments[half + 1 : -1, :5] = -np.cumsum(terms[:half:-1], axis=0)[::-1]
-    totals = np.zeros(8)
-    totals[:5], totals[5] = terms.sum(axis=0), s @ (t * t)
-    return Samples(np.concatenate([[-np.inf], x, [np.inf]]), moments, totals, centre)
+    totals = np.stack([np.zeros(5), terms.sum(axis=0)]).astype(np.float64)
+    return Samples(np.concatenate([[-np.inf], x, [np.inf]]), moments, totals, centre, float(s @ (y * y)))
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@kernel
 def _is_active(w, b, x):
     """Whether a unit is on, by the comparison that autograd makes: the derivative of relu at 0 is 0."""
     return w * x + b > 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _find_switch(x, k, w, b):
-    """Return how many samples lie before the switch of a unit, searching from the previous answer k.
+    """Return how many samples lie before the switch of a unit, searching outwards from the previous answer k.
 
-    The rounded w x + b is monotone in x, so that comparing it with 0 at samples decides every case as a loop over the
-    samples would, breakpoints on a sample and duplicates included; -b / w would not.
+    The rounded w x + b is monotone in x, so that its sign at the samples decides every case as a loop over the samples
+    would, breakpoints on a sample and duplicates included. Comparing the samples with -b / w would not.
     """
     n = x.size - 2
     if w == 0.0:
         return 0 if b > 0.0 else n
-    after = w > 0.0
-    low, high = k, k + 1  # x[low] is before the switch, x[high] after it
-    reach = 1
-    if _is_active(w, b, x[high]) != after:
-        low = high
-        high = min(low + reach, n + 1)
-        while high <= n and _is_active(w, b, x[high]) != after:
-            reach *= 2
-            low = high
-            high = min(low + reach, n + 1)
-    elif _is_active(w, b, x[low]) == after:
-        high = low
-        low = max(high - reach, 0)
-        while low > 0 and _is_active(w, b, x[low]) == after:
-            reach *= 2
-            high = low
-            low = max(high - reach, 0)
+    after = w > 0.0  # whether the unit is active after its switch, or before it
+    low, high, reach = k, k + 1, 1
+    while low > 0 and _is_active(w, b, x[low]) == after:
+        low, high, reach = max(low - reach, 0), low, 2 * reach
+    while high <= n and _is_active(w, b, x[high]) != after:
+        low, high, reach = high, min(high + reach, n + 1), 2 * reach
     while high - low > 1:
         middle = (low + high) // 2
         if _is_active(w, b, x[middle]) == after:
@@ -124,73 +117,61 @@ def _find_switch(x, k, w, b):
     return low
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _sort_units(x, state, switches, units):
-    """Find the switches again and restore the order of the units by insertion, moments of Adam and all."""
+    """Find the switches again, and restore the order of the units by insertion, moments of Adam and all."""
     H = switches.size
     for j in range(H):
-        k = _find_switch(x, switches[j], state[0, j], state[0, H + j])
-        switches[j] = k
-        while j > 0 and switches[j - 1] > switches[j]:
-            switches[j - 1], switches[j] = switches[j], switches[j - 1]
-            units[j - 1], units[j] = units[j], units[j - 1]
+        w, b, k = state[0, j], state[0, H + j], switches[j]
+        if _is_active(w, b, x[k]) == (w > 0.0) or _is_active(w, b, x[k + 1]) != (w > 0.0):
+            switches[j] = _find_switch(x, k, w, b)
+        i = j
+        while i > 0 and switches[i - 1] > switches[i]:
+            switches[i - 1], switches[i] = switches[i], switches[i - 1]
+            units[i - 1], units[i] = units[i], units[i - 1]
             for row in range(3):
-                for i in (j, H + j, 2 * H + j):
-                    state[row, i - 1], state[row, i] = state[row, i], state[row, i - 1]
-            j -= 1
+                for p in (i, H + i, 2 * H + i):
+                    state[row, p - 1], state[row, p] = state[row, p], state[row, p - 1]
+            i -= 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _gradient(samples, theta, switches, segments, gradient):
     """Write the gradient and return the loss; units are sorted by their switches, segments is (H + 1, 2) scratch.
 
-    No sum is the difference of larger ones: what is active to the left of a switch is summed from the left end, what is
-    active to its right from the right end.
+    No sum over units or segments is a difference of larger ones: what counts to the left of a switch is summed from
+    the left end, what counts to its right from the right end.
     """
-    H = switches.size
-    n = samples.x.size - 2
-    half = n // 2
+    H, n = switches.size, samples.x.size - 2
     moments, totals, centre = samples.moments, samples.totals, samples.centre
     w, b, v = theta[:H], theta[H : 2 * H], theta[2 * H : 3 * H]
 
-    slope, height = 0.0, 0.0  # of f at the centre, units that are active on the left only
+    slope, height = 0.0, 0.0  # of f at the centre, as far as units that are active on the left make it
     for j in range(H - 1, -1, -1):
-        segments[j + 1, 0] = slope
-        segments[j + 1, 1] = height
+        segments[j + 1, 0], segments[j + 1, 1] = slope, height
         if w[j] < 0.0:
             slope += w[j] * v[j]
             height += (w[j] * centre + b[j]) * v[j]
-    segments[0, 0] = slope
-    segments[0, 1] = height
+    segments[0, 0], segments[0, 1] = slope, height
 
-    slope, height = 0.0, theta[3 * H]
-    left0, left1, loss = 0.0, 0.0, totals[5]
-    start = 0
+    slope, height = 0.0, theta[3 * H]  # as far as the others make it
+    left0, left1, loss, start = 0.0, 0.0, samples.squares, 0
     for j in range(H + 1):
         stop = switches[j] if j < H else n
-        s = moments[stop, 0] - moments[start, 0]
-        sz = moments[stop, 1] - moments[start, 1]
-        szz = moments[stop, 2] - moments[start, 2]
-        sy = moments[stop, 3] - moments[start, 3]
-        szy = moments[stop, 4] - moments[start, 4]
-        if start <= half < stop:
-            s += totals[0]
-            sz += totals[1]
-            szz += totals[2]
-            sy += totals[3]
-            szy += totals[4]
-        a = slope + segments[j, 0]
-        d = height + segments[j, 1]
-        r0 = a * sz + d * s - sy
+        across = 1 if start <= n // 2 < stop else 0
+        s = moments[stop, 0] - moments[start, 0] + totals[across, 0]
+        sz = moments[stop, 1] - moments[start, 1] + totals[across, 1]
+        szz = moments[stop, 2] - moments[start, 2] + totals[across, 2]
+        sy = moments[stop, 3] - moments[start, 3] + totals[across, 3]
+        szy = moments[stop, 4] - moments[start, 4] + totals[across, 4]
+        a, d = slope + segments[j, 0], height + segments[j, 1]
+        r0 = a * sz + d * s - sy  # the sums of s r and s r z over the segment
         r1 = a * szz + d * sz - szy
         loss += a * (r1 - szy) + d * (r0 - sy)
-        left0 += r0
-        left1 += r1
-        segments[j, 0] = r0
-        segments[j, 1] = r1
+        left0, left1 = left0 + r0, left1 + r1
+        segments[j, 0], segments[j, 1] = r0, r1
         if j < H:
-            gradient[j] = left1
-            gradient[H + j] = left0
+            gradient[j], gradient[H + j] = left1, left0
             if w[j] >= 0.0:
                 slope += w[j] * v[j]
                 height += (w[j] * centre + b[j]) * v[j]
@@ -199,8 +180,7 @@ def _gradient(samples, theta, switches, segments, gradient):
 
     right0, right1 = 0.0, 0.0
     for j in range(H - 1, -1, -1):
-        right0 += segments[j + 1, 0]
-        right1 += segments[j + 1, 1]
+        right0, right1 = right0 + segments[j + 1, 0], right1 + segments[j + 1, 1]
         r0 = gradient[H + j] if w[j] < 0.0 else right0
         r1 = gradient[j] if w[j] < 0.0 else right1
         gradient[j] = v[j] * (r1 + centre * r0)
@@ -209,9 +189,9 @@ def _gradient(samples, theta, switches, segments, gradient):
     return 0.5 * loss
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _adam(theta, mean, square, gradient, step_size, epsilon):
-    """One step of Adam (Kingma and Ba 2015, algorithm 1, in the cheaper order of the end of its section 2)."""
+    """One step of Adam (Kingma and Ba 2015, algorithm 1, in the cheaper order that ends its section 2)."""
     for i in range(theta.size):
         g = gradient[i]
         mean[i] += (1.0 - BETA1) * (g - mean[i])
@@ -219,46 +199,34 @@ def _adam(theta, mean, square, gradient, step_size, epsilon):
         theta[i] -= step_size * mean[i] / (np.sqrt(square[i]) + epsilon)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _unsort(values, units, result):
-    """Put the numbers of sorted units back in the places of the units."""
-    H = units.size
-    for j in range(H):
-        for i in (0, H, 2 * H):
-            result[i + units[j]] = values[i + j]
-    result[3 * H] = values[3 * H]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _train(samples, step_sizes, epsilons, weights, losses, gradient):
     """Train the weights in place; write the loss before each step and after the last, and the gradient there."""
-    H = weights.size // 3
+    H, steps = weights.size // 3, step_sizes.size
     state = np.zeros((3, weights.size))  # the weights and the two moments of Adam
     state[0] = weights
-    switches = np.zeros(H, dtype=np.int64)
-    units = np.arange(H)
-    segments = np.empty((H + 1, 2))
-    work = np.empty(weights.size)
-    steps = step_sizes.size
-    for step in range(steps):
+    switches, units = np.zeros(H, dtype=np.int64), np.arange(H)
+    segments, work = np.empty((H + 1, 2)), np.empty(weights.size)
+    for step in range(steps + 1):
         _sort_units(samples.x, state, switches, units)
         losses[step] = _gradient(samples, state[0], switches, segments, work)
-        _adam(state[0], state[1], state[2], work, step_sizes[step], epsilons[step])
-    _sort_units(samples.x, state, switches, units)
-    losses[steps] = _gradient(samples, state[0], switches, segments, work)
-    _unsort(state[0], units, weights)
-    _unsort(work, units, gradient)
+        if step < steps:
+            _adam(state[0], state[1], state[2], work, step_sizes[step], epsilons[step])
+    for j in range(H):  # back to the places of the units
+        for i in (0, H, 2 * H):
+            weights[i + units[j]], gradient[i + units[j]] = state[0, i + j], work[i + j]
+    weights[3 * H], gradient[3 * H] = state[0, 3 * H], work[3 * H]
 
 
-def _adam_schedule(steps: int, learning_rate: float) -> tuple[Floats, Floats]:
-    """Step sizes and epsilons with the bias corrections of torch.optim.Adam in them."""
+def _schedule(steps: int, learning_rate: float) -> tuple[Floats, Floats]:
+    """Step sizes and epsilons of Adam, with the bias corrections of torch.optim.Adam in them."""
     t = np.arange(1, steps + 1)
     root = np.sqrt(1 - BETA2**t)
     return learning_rate * root / (1 - BETA1**t), EPSILON * root
 
 
 def gradient(samples: Samples, weights: ArrayLike) -> tuple[float, Floats]:
-    """Loss and its gradient at given weights.
+    """Loss and its gradient.
 
     Parameters
     ----------
@@ -270,25 +238,23 @@ def gradient(samples: Samples, weights: ArrayLike) -> tuple[float, Floats]:
     Returns
     -------
     loss : float
-        Weighted mean of the squared residuals, in units of y^2. Its rounding error is about 1e-16 of the mean of y^2.
+        Weighted mean of the squared residuals, in units of y^2. Its rounding error is about 1e-16 of the mean of y^2,
+        so that a loss below that may come out slightly negative.
     gradient : ndarray of shape (3 H + 1,)
-        What autograd gives up to rounding; exactly 0 for a unit that is active on no sample.
+        What autograd gives, up to rounding; exactly 0 for a unit that is active on no sample.
     """
-    theta, losses = np.array(weights, dtype=np.float64), np.empty(1)
-    result = np.empty_like(theta)
+    theta, losses, result = np.array(weights, dtype=np.float64), np.empty(1), np.empty(np.shape(weights))
     _train(samples, np.empty(0), np.empty(0), theta, losses, result)
     return float(losses[0]), result
 
 
 def train(samples: Samples, weights: ArrayLike, steps: int, learning_rate: float) -> tuple[Floats, Floats]:
-    """Train a network by steps of full-batch Adam.
+    """Train one network by full-batch Adam.
 
     Parameters
     ----------
-    samples : Samples
-        As `prepare` makes them.
-    weights : array-like of shape (3 H + 1,)
-        Starting weights: hidden weights, hidden biases, output weights, output bias; H >= 1.
+    samples, weights
+        As in `gradient`; training starts at these weights.
     steps : int
         Number of steps, 0 or more.
     learning_rate : float
@@ -301,15 +267,15 @@ def train(samples: Samples, weights: ArrayLike, steps: int, learning_rate: float
     losses : ndarray of shape (steps + 1,)
         Loss before each step and after the last, rounded as in `gradient`.
     """
-    theta, losses = np.array(weights, dtype=np.float64), np.empty(steps + 1)
-    _train(samples, *_adam_schedule(steps, learning_rate), theta, losses, np.empty_like(theta))
-    return theta, losses
+    trained, losses = np.array(weights, dtype=np.float64), np.empty(steps + 1)
+    _train(samples, *_schedule(steps, learning_rate), trained, losses, np.empty_like(trained))
+    return trained, losses
 
 
 def train_many(
     samples: Samples, weights: ArrayLike, steps: int, learning_rate: float, n_threads: int | None = None
 ) -> tuple[Floats, Floats]:
-    """Train several networks on the same samples, each as `train` would, on several threads.
+    """Train R networks on the same samples, on several threads; each comes out as `train` would leave it.
 
     Parameters
     ----------
@@ -322,16 +288,12 @@ def train_many(
 
     Returns
     -------
-    weights : ndarray of shape (R, 3 H + 1)
-        Trained weights.
-    losses : ndarray of shape (R, steps + 1)
-        Loss of each network before each step and after the last.
+    weights, losses : ndarray of shape (R, 3 H + 1) and (R, steps + 1)
+        What `train` returns, a row for each network.
     """
-    theta = np.array(weights, dtype=np.float64)
-    losses = np.empty((len(theta), steps + 1))
-    schedule = _adam_schedule(steps, learning_rate)
+    trained = np.array(weights, dtype=np.float64)
+    losses, gradients = np.empty((len(trained), steps + 1)), np.empty_like(trained)
+    schedule = _schedule(steps, learning_rate)
     with ThreadPoolExecutor(n_threads or os.cpu_count()) as pool:
-        runs = [pool.submit(_train, samples, *schedule, *row, np.empty_like(row[0])) for row in zip(theta, losses, strict=True)]
-        for run in runs:
-            run.result()
-    return theta, losses
+        list(pool.map(partial(_train, samples, *schedule), trained, losses, gradients))
+    return trained, losses

@@ -1,8 +1,8 @@
 """Rows on disk: what an experiment measured, and where, when and with what it was measured.
 
-A results file is JSON Lines with two kinds of line. A *run* line says where the rows after it come from; a *row* line holds
-one experiment, one configuration, one seed and its numbers. Every line carries a check sum of itself, so that a torn or
-edited line is noticed. Appending is crash-safe: a killed run loses no finished row and a resumed one repeats none.
+A results file is JSON Lines with two kinds of line. A *run* line says where the rows after it come from; a *row* line
+holds one experiment, one configuration, one seed and its numbers. Every line carries a check sum of itself, so that a
+torn or edited line is noticed. Appending is crash-safe: a killed run loses no finished row, a resumed one repeats none.
 """
 
 from __future__ import annotations
@@ -11,31 +11,42 @@ import fcntl
 import hashlib
 import importlib.metadata
 import json
+import math
+import numbers
 import os
 import platform
+import secrets
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
+
+from errref import __version__
 
 PACKAGE = Path(__file__).parent
 MATTERS = ("numpy", "scipy", "scikit-learn", "numba")
+Experiment = Callable[[dict[str, Any], int], dict[str, float]]
+Work = Iterable[tuple[dict[str, Any], int]]
 
 
 class RecordError(ValueError):
-    """A results file that cannot be trusted: the sentence names the file, the line and the mend."""
+    """Rows that cannot be read, measured or written: the sentence names the place and the mend."""
 
 
 @dataclass(frozen=True)
 class Row:
     """One configuration and one seed of an experiment, with what was measured.
+
+    Rows are equal if they agree in experiment, configuration, seed and numbers, whichever run they come from.
 
     Parameters
     ----------
@@ -53,7 +64,7 @@ class Row:
     config: dict[str, Any]
     seed: int
     numbers: dict[str, float]
-    run: str = ""
+    run: str = field(default="", compare=False)
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -63,8 +74,8 @@ class Row:
 
 def packaged(*parts: str) -> Path:
     """Path of a data file of the project: inside an installed package, or in the checkout that the package lies in."""
-    installed = PACKAGE / "_data" / Path(*parts)
-    return installed if (PACKAGE / "_data").exists() else PACKAGE.parent / Path(*parts)
+    installed = PACKAGE / "_data"
+    return (installed if installed.exists() else PACKAGE.parent).joinpath(*parts)
 
 
 def results_file(name: str, folder: str | Path | None = None) -> Path:
@@ -78,43 +89,57 @@ def read(name: str, folder: str | Path | None = None) -> list[Row]:
     Raises
     ------
     RecordError
-        For a line that is torn, edited by hand, or repeats a row.
+        For a line that is torn or edited by hand, repeats a row, or belongs to another experiment or to no run.
     """
     path, rows, seen = results_file(name, folder), [], set()
     for number, line in _lines(path):
         if "row" in line:
-            row = Row(**line["row"], run=line["run"])
-            if row.key in seen:
-                raise RecordError(f"{path.name}, line {number}: seed {row.seed} of {row.config} stands twice; delete one of the two lines.")
-            seen.add(row.key)
-            rows.append(row)
+            rows.append(Row(**line["row"], run=line["run"]))
+            if rows[-1].key in seen:
+                raise RecordError(
+                    f"{path.name}, line {number}: {rows[-1].key} stands twice; delete one of the two lines."
+                )
+            seen.add(rows[-1].key)
     return rows
 
 
 def runs(name: str, folder: str | Path | None = None) -> dict[str, dict[str, Any]]:
-    """The run lines of an experiment by id: version, source hash, machine, start, and the rules in force."""
-    return {line["run"]: line["provenance"] for _, line in _lines(results_file(name, folder)) if "provenance" in line}
+    """The runs of an experiment by id: what `provenance` says of each, and the seconds until its last row."""
+    found: dict[str, dict[str, Any]] = {}
+    for _, line in _lines(results_file(name, folder)):
+        found.setdefault(line["run"], {}).update(line.get("provenance") or {"seconds": line["seconds"]})
+    return found
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The checked lines of a results file, with their numbers."""
     if not path.exists():
         return
-    text = path.read_text(encoding="utf-8")
-    for number, raw in enumerate(text.split("\n")[:-1], start=1):
-        yield number, _decode(raw, path, number)
-    tail = text.rpartition("\n")[2]
+    *whole, tail = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    known = set()
+    for number, raw in enumerate(whole, start=1):
+        place = f"{path.name}, line {number}"
+        line = _decode(raw, place)
+        if "provenance" in line:
+            known.add(line["run"])
+        elif line["row"]["experiment"] != path.stem:
+            raise RecordError(f"{place}: a row of {line['row']['experiment']!r}; move it to that experiment's file.")
+        elif line["run"] not in known:
+            raise RecordError(f"{place}: no line before it describes its run; restore the file from version control.")
+        yield number, line
     if tail:
-        raise RecordError(f"{path.name}: the last line is torn (a run was killed while writing it). `errref run {path.stem}` repairs the file and goes on.")
+        raise RecordError(f"{path.name}: the last line is torn by a killed run; `errref run {path.stem}` repairs it.")
 
 
-def _decode(raw: str, path: Path, number: int) -> dict[str, Any]:
+def _decode(raw: str, place: str) -> dict[str, Any]:
+    mend = "restore the file from version control, or delete the line and record it again."
     try:
         line = json.loads(raw)
         check = line.pop("check")
     except (ValueError, KeyError, AttributeError, TypeError):
-        raise RecordError(f"{path.name}, line {number}: this is not a recorded line; restore the file from version control, or delete the line and record it again.") from None
+        raise RecordError(f"{place}: this is not a recorded line; {mend}") from None
     if check != _checksum(line):
-        raise RecordError(f"{path.name}, line {number}: the line was changed after it was recorded; restore it from version control, or delete it and record it again.")
+        raise RecordError(f"{place}: the line was changed after it was recorded; {mend}")
     return line
 
 
@@ -126,60 +151,12 @@ def _checksum(line: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(line, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def source_hash() -> str:
-    """Hash of the package's own source files, in order of their names."""
-    digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:12]
+# -- measuring ---------------------------------------------------------------------------------------------------------
 
 
-def provenance(rules: dict[str, str], device: str = "cpu") -> dict[str, Any]:
-    """What a reader must know to trust or to repeat a run."""
-    return {
-        "package": importlib.metadata.version("errref"),
-        "source": source_hash(),
-        "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in MATTERS},
-        "machine": f"{platform.system()} {platform.machine()}",
-        "device": device,
-        "threads": cpu_count(),
-        "start": datetime.now(UTC).isoformat(timespec="seconds"),
-        "rules": rules,
-    }
-
-
-@contextmanager
-def _exclusive(path: Path) -> Iterator[Any]:
-    """The results file opened for appending by this process alone, with a torn last line cut off."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+b") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RecordError(f"{path} is being written by another run; wait for it, or end it.") from None
-        file.seek(0)
-        content = file.read()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            os.ftruncate(file.fileno(), whole)
-            print(f"{path.name}: dropped a torn last line ({len(content) - whole} bytes) of a run that was killed.", file=sys.stderr)
-        yield file
-
-
-def _append(file: Any, line: dict[str, Any]) -> None:
-    """One line, on the disk before anything else happens; a line that does not fit is taken back."""
-    end = file.seek(0, os.SEEK_END)
-    try:
-        file.write(_encode(line).encode())
-        file.flush()
-        os.fsync(file.fileno())
-    except OSError as error:
-        os.ftruncate(file.fileno(), end)
-        raise RecordError(f"{file.name} cannot be written ({error.strerror}): finished rows are safe; make room and run the same command again.") from None
-
-
-def evaluate(experiment: str, run: Callable[..., dict[str, float]], work: Iterable[tuple[dict[str, Any], int]], *, jobs: int | None = None, progress: bool = True) -> Iterator[Row]:
+def evaluate(
+    experiment: str, run: Experiment, work: Work, *, jobs: int | None = None, progress: bool = True
+) -> Iterator[Row]:
     """Rows of ``run(config, seed)`` for each piece of work, as they finish, on several threads.
 
     Parameters
@@ -193,21 +170,70 @@ def evaluate(experiment: str, run: Callable[..., dict[str, float]], work: Iterab
         Threads; None: one per core.
     progress : bool, default=True
         A progress bar with an estimate of the time left, on stderr.
+
+    Raises
+    ------
+    RecordError
+        If ``run`` fails, or returns something that is not a finite number; names the configuration and the seed.
     """
     work = list(work)
     parallel = Parallel(n_jobs=jobs or cpu_count(), prefer="threads", return_as="generator_unordered")
+    rows = parallel(delayed(_measure)(experiment, run, config, seed) for config, seed in work)
+    # rows share the cores: linear algebra that spread over them too would only wait
+    with warnings.catch_warnings(), threadpool_limits(1), closing(rows):
+        warnings.filterwarnings("ignore", r"\d+ tasks ")  # joblib's advice about a sweep that ends early
+        for row in tqdm(rows, total=len(work), desc=experiment, unit="row", disable=not progress or not work):
+            if isinstance(row, RecordError):
+                raise row
+            yield row
 
-    def one(config: dict[str, Any], seed: int) -> Row:
-        return Row(experiment, config, seed, run(config, seed))
 
-    rows = parallel(delayed(one)(config, seed) for config, seed in work)
-    yield from tqdm(rows, total=len(work), desc=experiment, unit="row", disable=not progress or not work)
+def _measure(experiment: str, run: Experiment, config: dict[str, Any], seed: int) -> Row | RecordError:
+    """A row; or, as a value, what prevented it: raised here, it would overtake rows that are finished."""
+    place = f"{experiment}, seed {seed} of {config}"
+    try:
+        found = run(dict(config), seed)
+    except Exception as error:
+        fault = RecordError(f"{place}: the experiment failed with {type(error).__name__}: {error}")
+        fault.__cause__ = error
+        return fault
+    for name, value in found.items():
+        if not isinstance(value, numbers.Real) or not math.isfinite(value):
+            return RecordError(f"{place}: {name} is {value!r}, not a finite number; mend the experiment.")
+    plain = {n: int(v) if isinstance(v, numbers.Integral) else float(v) for n, v in found.items()}
+    return Row(experiment, config, seed, plain)
+
+
+# -- recording ---------------------------------------------------------------------------------------------------------
+
+
+def source_hash() -> str:
+    """Hash of the package's own source files, in order of their names."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def provenance(rules: dict[str, str], device: str = "cpu", threads: int | None = None) -> dict[str, Any]:
+    """What a reader must know to trust or to repeat a run."""
+    return {
+        "package": __version__,
+        "source": source_hash(),
+        "python": platform.python_version(),
+        "versions": {name: importlib.metadata.version(name) for name in MATTERS},
+        "machine": f"{platform.system()} {platform.machine()}",
+        "device": device,
+        "threads": threads or cpu_count(),
+        "start": datetime.now(UTC).isoformat(timespec="seconds"),
+        "rules": rules,
+    }
 
 
 def record(
     experiment: str,
-    run: Callable[..., dict[str, float]],
-    work: Iterable[tuple[dict[str, Any], int]],
+    run: Experiment,
+    work: Work,
     *,
     rules: dict[str, str],
     folder: str | Path | None = None,
@@ -222,13 +248,50 @@ def record(
     path = results_file(experiment, folder)
     with _exclusive(path) as file:
         have = {row.key for row in read(experiment, folder)}
-        missing = [(config, seed) for config, seed in work if Row(experiment, config, seed, {}).key not in have]
-        if not missing:
-            return 0
-        about = provenance(rules)
-        run_id = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{about['source'][:6]}"
-        _append(file, {"run": run_id, "provenance": about})
+        wanted = {Row(experiment, config, seed, {}).key: (config, seed) for config, seed in work}
+        missing = [piece for key, piece in wanted.items() if key not in have]
+        start, run_id = time.monotonic(), f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        lines: list[dict[str, Any]] = [{"run": run_id, "provenance": provenance(rules, threads=jobs)}]
         for row in evaluate(experiment, run, missing, jobs=jobs, progress=progress):
-            numbers = {"experiment": row.experiment, "config": row.config, "seed": row.seed, "numbers": row.numbers}
-            _append(file, {"run": run_id, "row": numbers})
+            what = {"experiment": row.experiment, "config": row.config, "seed": row.seed, "numbers": row.numbers}
+            lines.append({"run": run_id, "seconds": round(time.monotonic() - start, 1), "row": what})
+            _append(file, path, lines)  # the run line goes with its first row
+            lines = []
         return len(missing)
+
+
+@contextmanager
+def _exclusive(path: Path) -> Iterator[int]:
+    """Descriptor of the results file, opened for appending by this process alone, a torn last line cut off."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+    except OSError as error:
+        mend = "name another folder with --results."
+        raise RecordError(f"{path} cannot be opened for writing ({error.strerror}); {mend}") from None
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RecordError(f"{path} is being written by another run; wait for it, or end it.") from None
+        content = path.read_bytes()
+        torn = len(content) - content.rfind(b"\n") - 1
+        if torn:
+            os.ftruncate(file, len(content) - torn)
+            print(f"{path.name}: dropped a torn last line ({torn} bytes) of a run that was killed.", file=sys.stderr)
+        yield file
+    finally:
+        os.close(file)
+
+
+def _append(file: int, path: Path, lines: list[dict[str, Any]]) -> None:
+    """Lines, on the disk before anything else happens; if they do not fit, what was written of them is taken back."""
+    data, end = "".join(map(_encode, lines)).encode(), os.lseek(file, 0, os.SEEK_END)
+    try:
+        while data:
+            data = data[os.write(file, data) :]
+        os.fsync(file)
+    except OSError as error:
+        os.ftruncate(file, end)
+        mend = "finished rows are safe; make room and run the same command again."
+        raise RecordError(f"{path} cannot be written ({error.strerror}); {mend}") from None

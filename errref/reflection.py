@@ -1,15 +1,8 @@
-"""Error reflection (Gao 2018, section 4.1, figure 2), written once, for any scikit-learn estimators.
-
-A general network is trained; its error cases are collected and clustered; one expert (the paper's *error network*) is
-trained per cluster; a gate (the paper's *classifier*) decides which network answers.
-"""
-
-from __future__ import annotations
+"""The method of L. Gao (2018), "Escape the local minima by error reflection", for any scikit-learn estimators."""
 
 import warnings
-from collections.abc import Callable
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, RegressorMixin, clone
@@ -19,22 +12,67 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.utils import _safe_indexing, check_array, column_or_1d, indexable
-from sklearn.utils._param_validation import InvalidParameterError
+from sklearn.utils import _safe_indexing, check_array, check_random_state, column_or_1d, get_tags, indexable
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from errref.isodata import Isodata
 
-Array = np.ndarray
-SPACES = ("input", "output", "both")
-
 
 class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
-    """What regression and classification share: everything but the meaning of an error and of an output."""
+    """A general network, an expert for each cluster of its error cases, a gate (Gao 2018, section 4.1, figure 2).
 
-    _constant: Callable[[], Any]
+    Parameters
+    ----------
+    estimator : estimator, default=None
+        The general network. None is scikit-learn's MLP. A trained one is passed as a `FrozenEstimator`.
+    expert : estimator or callable, default=None
+        Cloned for each cluster. None is ``estimator``; a callable gets the number of clusters, returns an estimator.
+    clusterer : clusterer, default=None
+        Splits the error cases by ``fit_predict`` (a `FrozenEstimator` by ``predict``). None is `Isodata()`.
+    gate : classifier, default=None
+        Learns ``routes_``. None is ``KNeighborsClassifier(1)``.
+    errors : None, float, bool array of shape (n,) or callable, default=None
+        The error cases: a mask, or ``errors(y, prediction)`` that returns one. None is a classifier's wrong answers. A
+        regressor takes the share with the largest absolute residuals, too: None is 0.5, the number is rounded, ties with
+        the last are in, NaN is the largest residual, and 0 is never an error.
+    space : {"input", "output", "both"} or callable, default="input"
+        What is clustered: inputs (flattened), targets (labels one-hot), both side by side, or ``space(general, X, y)``
+        of shape (n, d), which gets error cases only.
+    cv : int, splitter, iterable or None, default=None
+        None looks for error cases in the answers on the training data; else in those of `cross_val_predict`.
+    random_state : int, RandomState or None, default=None
+        Every ``random_state`` of the general network is set to this; those of other parts get seeds spawned from it.
+
+    Attributes
+    ----------
+    general_, gate_, experts_, clusterer_ : the trained parts; K experts, no clusterer where error cases were too few
+    errors_ : bool array of shape (n,), the error cases
+    labels_ : int array of shape (n_errors,), their clusters: 0 to K - 1, none empty; -1 is noise
+    centroids_ : array of shape (K, d), means of the clusters in ``space``
+    routes_ : int array of shape (n,), what the gate learns: 0 for the general network, k for expert k
+    threshold_ : float, the smallest residual that is an error, where ``errors`` is a share (regressor)
+    classes_ : array of shape (C,), all labels that y has or the general network knows (classifier)
+    summary_ : dict of ``n_samples``, ``n_errors``, ``n_noise``, ``sizes`` (K ints) and ``constant`` (K bools)
+
+    Notes
+    -----
+    X is measured and indexed, never converted: the parts decide what they take, and only ``space`` needs dense numbers.
+    No error case: the general network alone answers. Noise: stays with the general network. One error case, or fewer
+    than the clusterer's ``n_clusters`` or ``n_components``: one cluster. A cluster with one target, or one on which its
+    expert cannot be trained (a warning; if none can be, nor ``expert`` on all of X, its error): a constant expert, mean
+    or majority. One route: a constant gate.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = ErrorReflectionClassifier(DecisionTreeClassifier(max_depth=1), random_state=0).fit(X, y)
+    >>> bool(model.score(X, y) > model.general_.score(X, y))
+    True
+    """
 
     def __init__(
         self,
@@ -48,387 +86,213 @@ class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
         cv=None,
         random_state=None,
     ):
-        self.estimator = estimator
-        self.expert = expert
-        self.clusterer = clusterer
-        self.gate = gate
-        self.errors = errors
-        self.space = space
-        self.cv = cv
-        self.random_state = random_state
+        self.estimator, self.expert, self.clusterer, self.gate = estimator, expert, clusterer, gate
+        self.errors, self.space, self.cv, self.random_state = errors, space, cv, random_state
 
-    def fit(self, X, y):
-        """Train the general network, find and cluster its error cases, train the experts and the gate.
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = get_tags(_part(self.estimator, self._default, None)).input_tags.allow_nan
+        return tags
 
-        Parameters
-        ----------
-        X : array-like of shape (n, ...)
-            Inputs. They are measured and indexed, never converted; the parts validate them.
-        y : array-like of shape (n,)
-            Targets.
-
-        Returns
-        -------
-        self
-        """
-        X, y = indexable(X, self._check_y(y))
-        validate_data(self, X, skip_check_array=True)
-        self._check_settings()
-        seed = self._own_seed()
-
+    def fit(self, X, y) -> Self:
+        """Train the general network on X (n, ...) and y (n,), cluster its error cases, train experts and gate."""
+        X, y, seed = self._prepare(X, y)
         self.general_, prediction = self._fit_general(X, y, seed)
-        self.errors_ = self._find_errors(y, prediction)
+        self._learn(y, prediction)
+        self.errors_ = self._judge(y, prediction)
         wrong = np.flatnonzero(self.errors_)
-        points = self._points(_safe_indexing(X, wrong), y[wrong]) if len(wrong) else np.empty((0, 1))
-        self.labels_ = self._cluster(points, _spawn(seed, 0))
-        self.centroids_ = np.array([points[self.labels_ == k].mean(axis=0) for k in range(self.labels_.max(initial=-1) + 1)])
+        points = self._points(_safe_indexing(X, wrong), y[wrong])
+        self.clusterer_, self.labels_ = self._fit_clusterer(points, seed)
+        self.centroids_ = np.array([points[self.labels_ == k].mean(axis=0) for k in np.unique(self.labels_) if k >= 0])
         self.routes_ = np.zeros(len(y), dtype=int)
         self.routes_[wrong] = 1 + self.labels_
         self.experts_ = self._fit_experts(X, y, seed)
-        self.gate_ = self._fit_gate(X, _spawn(seed, 1))
-        self.summary_ = self._summarise()
+        gate = DummyClassifier() if np.all(self.routes_ == self.routes_[0]) else self.gate
+        self.networks_ = [self.general_, *self.experts_]
+        self.gate_ = _part(gate, KNeighborsClassifier(1), seed, key=1).fit(X, self.routes_)
+        constant = [isinstance(expert, type(self._constant)) for expert in self.experts_]
+        counts = {"n_samples": len(y), "n_errors": len(wrong), "n_noise": int(np.sum(self.labels_ < 0))}
+        self.summary_ = {**counts, "sizes": np.bincount(self.routes_)[1:].tolist(), "constant": constant}
         return self
 
-    def _fit_general(self, X, y, seed):
-        """The general network, and the answers in which its error cases are sought (out of fold with ``cv``)."""
-        estimator = self._default_estimator() if self.estimator is None else self.estimator
-        if self.cv is not None and isinstance(estimator, FrozenEstimator):
-            raise ValueError("cv needs a general network that can be trained on each fold, and a FrozenEstimator cannot: set cv=None, or pass the unfrozen estimator.")
-        general = _seeded(estimator, seed)
-        prediction = None if self.cv is None else cross_val_predict(_seeded(estimator, seed), X, y, cv=self.cv)
-        general.fit(X, y)
-        self._learn_outputs(general, y)
-        return general, general.predict(X) if prediction is None else prediction
+    def predict(self, X) -> np.ndarray:
+        """Return the answer of the network that the gate chooses; shape (n,)."""
+        return self._routed(X, _answer)
 
-    def _cluster(self, points: Array, seed: int | None) -> Array:
-        """Cluster numbers 0..K-1 of the error cases; -1 is noise. Too few cases for the clusterer are one cluster."""
-        clusterer = _seeded(Isodata() if self.clusterer is None else self.clusterer, seed)
-        sizes = [v for k, v in clusterer.get_params().items() if k.split("__")[-1] in ("n_clusters", "n_components")]
-        if len(points) < max([1, *(v for v in sizes if isinstance(v, Integral))]):
-            self.clusterer_ = None
-            return np.zeros(len(points), dtype=int)
-        self.clusterer_ = clusterer
-        labels = np.asarray(clusterer.fit_predict(points))
-        kept = np.unique(labels[labels >= 0])
-        return np.where(labels >= 0, np.searchsorted(kept, labels), -1)
-
-    def _fit_experts(self, X, y, seed) -> list:
-        n_clusters = len(self.centroids_)
-        template = self._expert_template(n_clusters) if n_clusters else None
-        experts, refusals = [], []
-        for k in range(n_clusters):
-            mine = np.flatnonzero(self.routes_ == 1 + k)
-            X_k, y_k = _safe_indexing(X, mine), y[mine]
-            expert = self._constant() if np.all(y_k == y_k[0]) else _seeded(template, _spawn(seed, 2 + k))
-            try:
-                experts.append(expert.fit(X_k, y_k))
-            except InvalidParameterError:
-                raise
-            except ValueError as refusal:
-                refusals.append(refusal)
-                warnings.warn(
-                    f"Expert {k + 1} cannot be trained on its {len(mine)} error cases ({refusal}) and answers with a "
-                    "constant. A clusterer with larger or fewer clusters avoids this.",
-                    stacklevel=3,
-                )
-                experts.append(self._constant().fit(X_k, y_k))
-        if refusals and len(refusals) == n_clusters:  # the fault is not the size of one cluster
-            raise refusals[-1]
-        return experts
-
-    def _expert_template(self, n_clusters: int):
-        if self.expert is None:
-            estimator = self._default_estimator() if self.estimator is None else self.estimator
-            return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
-        return self.expert(n_clusters) if callable(self.expert) else self.expert
-
-    def _fit_gate(self, X, seed):
-        if len(np.unique(self.routes_)) == 1:  # one network answers everything: there is nothing to decide
-            return DummyClassifier(strategy="most_frequent").fit(np.zeros((len(self.routes_), 1)), self.routes_)
-        return _seeded(KNeighborsClassifier(1) if self.gate is None else self.gate, seed).fit(X, self.routes_)
-
-    def predict_each(self, X) -> Array:
-        """What every network answers: general network in column 0, expert k in column k; shape (n, 1 + K)."""
-        return np.stack([network.predict(X) for network in self.networks_], axis=1)
-
-    def _summarise(self) -> dict[str, Any]:
-        sizes = [int(np.sum(self.labels_ == k)) for k in range(len(self.experts_))]
-        return {
-            "n_samples": len(self.routes_),
-            "n_errors": int(self.errors_.sum()),
-            "n_noise": int(np.sum(self.labels_ < 0)),
-            "sizes": sizes,
-            "constant": [isinstance(e, DummyClassifier | DummyRegressor) for e in self.experts_],
-        }
-
-    def _points(self, X, y) -> Array:
-        """The samples in the space that is clustered: shape (n, d)."""
-        if callable(self.space):
-            return np.asarray(self.space(self.general_, X, y))
-        outputs = self._outputs(y)
-        if self.space == "output":
-            return outputs
-        inputs = np.asarray(X)
-        return inputs if self.space == "input" else np.hstack([inputs, outputs])
-
-    def _check_settings(self) -> None:
-        if not callable(self.space) and self.space not in SPACES:
-            raise ValueError(f"space={self.space!r} is not one of {', '.join(map(repr, SPACES))}, nor a callable(general, X, y).")
-
-    def _own_seed(self) -> int | None:
-        if self.random_state is None or isinstance(self.random_state, Integral):
-            return self.random_state
-        return int(self.random_state.randint(2**31 - 1))
-
-    @property
-    def networks_(self) -> list:
-        """General network and experts, in the order of the routes."""
+    def predict_each(self, X) -> np.ndarray:
+        """Return the answers of every network, the general network's in column 0; shape (n, 1 + K)."""
         check_is_fitted(self, "gate_")
-        return [self.general_, *self.experts_]
+        return np.stack([_answer(network, X) for network in self.networks_], axis=1)
 
-    def route(self, X) -> Array:
-        """Which network answers: 0 for the general network, k for expert k; shape (n,)."""
+    def route(self, X) -> np.ndarray:
+        """Return which network answers: 0 for the general network, k for expert k; shape (n,)."""
         check_is_fitted(self, "gate_")
-        validate_data(self, X, reset=False, skip_check_array=True)
-        if isinstance(self.gate_, DummyClassifier) and len(self.gate_.classes_) == 1:
-            return np.full(_num_samples(X), self.gate_.classes_[0])
-        return self.gate_.predict(X)
+        return _answer(self.gate_, X)
 
-    def assign(self, X, y) -> Array:
-        """The route that the truth would choose: 0 where the general network is right, else 1 + nearest centroid.
+    def assign(self, X, y) -> np.ndarray:
+        """Return the route of one who knows y: 0 where the general network is right, else 1 + the nearest centroid.
 
-        Centroids are the training means of the clusters in ``space``. Shape (n,).
+        Right is what ``errors`` calls right (a mask knows the training samples only), and centroids are ``centroids_``.
         """
         check_is_fitted(self, "gate_")
-        y = self._check_y(y)
-        wrong = np.flatnonzero(self._is_error(y, self.general_.predict(X)))
+        X, y = indexable(X, self._check_y(y))
+        wrong = np.flatnonzero(self._judge(y, _answer(self.general_, X)))
         routes = np.zeros(len(y), dtype=int)
-        if len(wrong) and len(self.centroids_):
+        if len(wrong) and self.experts_:
             points = self._points(_safe_indexing(X, wrong), y[wrong])
             routes[wrong] = 1 + pairwise_distances_argmin(points, self.centroids_)
         return routes
 
-    def _routed(self, X, answer: Callable[[Any, Any], Array]) -> Array:
-        """Each sample's answer from the network that its route names."""
-        networks, routes = self.networks_, self.route(X)
-        result: Array | None = None
-        for k in np.unique(routes):
-            mine = np.flatnonzero(routes == k)
-            part = answer(networks[k], _safe_indexing(X, mine))
-            if result is None:
-                result = np.empty((len(routes), *part.shape[1:]), dtype=part.dtype)
-            result[mine] = part
-        assert result is not None
-        return result
+    def _routed(self, X, ask) -> np.ndarray:
+        (X,), routes = indexable(X), self.route(X)
+        parts = [ask(self.networks_[k], _safe_indexing(X, np.flatnonzero(routes == k))) for k in np.unique(routes)]
+        return np.concatenate(parts)[np.argsort(np.argsort(routes, kind="stable"))]
+
+    def _prepare(self, X, y) -> tuple[Any, np.ndarray, int | None]:
+        """Refuse what cannot work before anything is trained; return X, y in one dimension, and the seed."""
+        validate_data(self, X, y, skip_check_array=True)
+        X, y = indexable(X, self._check_y(y))
+        if not callable(self.space) and self.space not in ("input", "output", "both"):
+            raise ValueError(f"space={self.space!r} is none of 'input', 'output', 'both' and callable(general, X, y).")
+        if self.space in ("input", "both"):
+            check_array(_safe_indexing(X, slice(0, 1)), allow_nd=True, ensure_all_finite=False, input_name="space")
+        if isinstance(self.errors, Real) and (self._classifies or not 0 < float(self.errors) <= 1):
+            raise ValueError(f"errors={self.errors!r} is no share in (0, 1] of a regressor's training samples.")
+        if not (self.errors is None or isinstance(self.errors, Real) or callable(self.errors)):
+            self._judge(y, y)
+        known = isinstance(self.random_state, Integral | None)
+        return X, y, self.random_state if known else check_random_state(self.random_state).randint(2**31 - 1)
+
+    def _fit_general(self, X, y: np.ndarray, seed: int | None) -> tuple[Any, np.ndarray]:
+        """Train the general network; return it, and the answers in which its error cases are sought."""
+        general = _part(self.estimator, self._default, seed)
+        if self.cv is None:
+            return general.fit(X, y), _answer(general, X)
+        if any(isinstance(part, FrozenEstimator) for part in (general, *general.get_params().values())):
+            raise ValueError("With cv the general network is trained on each fold, and a FrozenEstimator cannot be.")
+        return general.fit(X, y), column_or_1d(cross_val_predict(general, X, y, cv=self.cv))
+
+    def _check_y(self, y) -> np.ndarray:
+        y = column_or_1d(y, warn=True)
+        if self._classifies:
+            check_classification_targets(y)
+        return y if self._classifies else check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
+
+    def _learn(self, y: np.ndarray, prediction: np.ndarray) -> None:
+        if self._classifies:
+            self.classes_ = unique_labels(self.general_.classes_, y)
+        share = self.errors if isinstance(self.errors, Real) else 1 if self._classifies else 0.5
+        self.threshold_ = np.sort(self._residuals(y, prediction))[-max(1, round(float(share) * len(y)))]
+
+    def _residuals(self, y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        """Return absolute residuals, or whether answers are wrong."""
+        if self._classifies:
+            return (y != prediction).astype(int)
+        return np.nan_to_num(np.abs(np.subtract(y, prediction, dtype=float)), nan=np.inf, posinf=np.inf)
+
+    def _judge(self, y: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        """Return the mask of the error cases."""
+        if self.errors is None or isinstance(self.errors, Real):
+            residuals = self._residuals(y, prediction)
+            return (residuals >= self.threshold_) & (residuals > 0)
+        mask = np.asarray(self.errors(y, prediction) if callable(self.errors) else self.errors)
+        if mask.shape != y.shape or mask.dtype != bool:
+            need = f"a boolean for each of {len(y)} samples: only a callable(y, prediction) can judge others"
+            raise ValueError(f"errors has shape {mask.shape} and type {mask.dtype}, and needs {need}.")
+        return mask
+
+    def _points(self, X, y: np.ndarray) -> np.ndarray:
+        """Place samples in the space that is clustered; return shape (n, d)."""
+        outputs = (y[:, None] == self.classes_).astype(float) if self._classifies else y[:, None]
+        if self.space == "output" or len(y) == 0:
+            return outputs
+        points = self.space(self.general_, X, y) if callable(self.space) else X
+        points = check_array(points, allow_nd=True, ensure_all_finite=False, input_name="space")
+        check_consistent_length(points, y)
+        points = points.reshape(len(y), -1)
+        return np.hstack([points, outputs]) if self.space == "both" else points
+
+    def _fit_clusterer(self, points: np.ndarray, seed: int | None) -> tuple[Any, np.ndarray]:
+        """Cluster the error cases; return the clusterer, or None if they are too few for it, and the labels."""
+        clusterer = _part(self.clusterer, Isodata(), seed, key=0)
+        wanted = [v for k, v in clusterer.get_params().items() if k.endswith(("n_clusters", "n_components"))]
+        if len(points) < max([2, *(int(v) for v in wanted if isinstance(v, Integral))]):
+            return None, np.zeros(len(points), dtype=int)
+        frozen = isinstance(clusterer, FrozenEstimator)
+        labels = np.asarray(clusterer.predict(points) if frozen else clusterer.fit_predict(points))
+        return clusterer, np.where(labels < 0, -1, np.searchsorted(np.unique(labels[labels >= 0]), labels))
+
+    def _fit_experts(self, X, y: np.ndarray, seed: int | None) -> list[Any]:
+        """Train an expert on each cluster; a constant stands in where that is impossible."""
+        default = self.general_.estimator if isinstance(self.general_, FrozenEstimator) else self.general_
+        n_clusters = len(self.centroids_)
+        template = self.expert if n_clusters else None
+        if callable(template) and not hasattr(template, "fit"):
+            template = template(n_clusters)
+        template = _part(template, default, seed)
+        experts, failed = [], False
+        for k in range(n_clusters):
+            mine = np.flatnonzero(self.routes_ == 1 + k)
+            X_k, y_k = _safe_indexing(X, mine), y[mine]
+            constant = clone(self._constant).fit(X_k, y_k)
+            try:
+                expert = constant if np.all(y_k == y_k[0]) else _part(template, default, seed, key=2 + k).fit(X_k, y_k)
+                expert.predict(_safe_indexing(X_k, [0]))  # some learn only now that they saw too few samples
+            except Exception as error:
+                expert, failed = constant, True
+                reason = f"its {len(mine)} error cases cannot train it ({type(error).__name__}: {error})"
+                warnings.warn(f"Expert {k + 1} is a constant: {reason}.", stacklevel=3)
+            experts.append(expert)
+        if failed and self.expert is not None and all(isinstance(e, type(self._constant)) for e in experts):
+            template.fit(X, y).predict(X)  # raises if the expert is at fault, not the clusters
+        return experts
 
 
-def _spawn(seed: int | None, key: int) -> int | None:
-    """An independent seed for one part: the general network alone keeps the model's own."""
-    return None if seed is None else int(np.random.SeedSequence(seed, spawn_key=(key,)).generate_state(1)[0] >> 1)
-
-
-def _seeded(estimator, seed: int | None):
-    """A clone with every ``random_state`` set to the seed; the parts keep their own when the model has none."""
-    copy = clone(estimator)
-    if seed is not None and not isinstance(copy, FrozenEstimator):
-        copy.set_params(**{k: seed for k in copy.get_params() if k.split("__")[-1] == "random_state"})
-    return copy
-
-
-_PARAMETERS = """Parameters
-    ----------
-    estimator : estimator, default=None
-        The general network. None: a scikit-learn multi-layer perceptron. A `FrozenEstimator` is used as it is.
-    expert : estimator or callable, default=None
-        The error networks. None: clones of ``estimator``; a callable gets the number of clusters and returns one.
-    clusterer : clusterer, default=None
-        Splits the error cases, through ``fit_predict``; label -1 (noise) leaves a case with the general network.
-        None: `Isodata()`. Fewer error cases than its ``n_clusters`` (or ``n_components``) form one cluster.
-    gate : classifier, default=None
-        Decides which network answers. None: the nearest training sample's network, ``KNeighborsClassifier(1)``.
-    {errors}
-    space : {{"input", "output", "both"}} or callable, default="input"
-        What is clustered: the inputs, the targets (labels one-hot), both side by side, or ``space(general, X, y)``
-        of shape (n, d).
-    cv : int, splitter or None, default=None
-        With it, error cases are sought among out-of-fold predictions; without, among predictions on the training data.
-    random_state : int, RandomState or None, default=None
-        The general network is trained with this very seed, so that it equals a plain ``clone(estimator)`` with it;
-        clusterer, gate and experts get seeds spawned from it. None: every part keeps its own setting.
-
-    Attributes
-    ----------
-    general_, experts_, gate_, clusterer_ : fitted parts; ``clusterer_`` is None where nothing was clustered
-    errors_ : bool array of shape (n,), the error cases
-    labels_ : int array of shape (n_errors,), the cluster of each error case, -1 for noise
-    centroids_ : array of shape (K, d), mean of each cluster in ``space``
-    routes_ : int array of shape (n,), what the gate was taught: 0 general network, k expert k
-    summary_ : dict with ``n_samples``, ``n_errors``, ``n_noise``, ``sizes`` and ``constant`` (which experts are constants)
-
-    Notes
-    -----
-    Nothing to reflect on (no error case): the general network answers alone. A cluster with one target only, or one
-    that the expert cannot be trained on, gets a constant expert, and ``summary_["constant"]`` says so.
-
-    References
-    ----------
-    L. Gao (2018), *Escape the local minima by error reflection*, section 4.1 and figure 2."""
-
-
-class ErrorReflectionRegressor(RegressorMixin, _ErrorReflection):
-    __doc__ = (
-        """Error reflection for regression.
-
-    """
-        + _PARAMETERS.format(
-            errors="""errors : float, bool array or callable, default=None
-        Which training samples are error cases: the worst share by absolute residual (None: 0.5), a mask of shape
-        (n,), or ``errors(y, prediction)`` that returns one."""
-        )
-        + """
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn.tree import DecisionTreeRegressor
-    >>> X = np.linspace(-1, 1, 64)[:, None]
-    >>> y = np.where(X[:, 0] < 0, X[:, 0], X[:, 0] + 1)
-    >>> model = ErrorReflectionRegressor(DecisionTreeRegressor(max_depth=1), random_state=0).fit(X, y)
-    >>> bool(model.score(X, y) > model.general_.score(X, y))
-    True
-    """
-    )
-
-    _constant = DummyRegressor
-
-    def _default_estimator(self):
-        return MLPRegressor(max_iter=1000)
-
-    def _check_y(self, y) -> Array:
-        return check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype="numeric", input_name="y")
-
-    def _check_settings(self) -> None:
-        super()._check_settings()
-        share = self._share()
-        if share is not None and not 0 < share <= 1:
-            raise ValueError(f"errors={self.errors!r} is a share of the training samples: give a number in (0, 1], a mask or a callable.")
-
-    def _share(self) -> float | None:
-        if self.errors is None:
-            return 0.5
-        return float(self.errors) if isinstance(self.errors, Real) and not isinstance(self.errors, bool | np.bool_) else None
-
-    def _find_errors(self, y: Array, prediction: Array) -> Array:
-        share = self._share()
-        if share is None:
-            return _mask(self.errors, y, prediction)
-        residual = np.abs(y - prediction)
-        worst = np.argsort(-residual, kind="stable")[: max(1, round(share * len(y)))]
-        self.threshold_ = float(residual[worst[-1]])
-        errors = np.zeros(len(y), dtype=bool)
-        errors[worst] = residual[worst] > 0  # a sample that is answered exactly is no error, whatever the share
-        return errors
-
-    def _is_error(self, y: Array, prediction: Array) -> Array:
-        if self._share() is None:
-            return _mask(self.errors, y, prediction)
-        residual = np.abs(y - prediction)
-        return (residual >= self.threshold_) & (residual > 0)
-
-    def _learn_outputs(self, general, y) -> None:
-        pass
-
-    def _outputs(self, y: Array) -> Array:
-        return y[:, None]
-
-    def predict(self, X) -> Array:
-        """The answer of the network that the gate chooses for each sample; shape (n,)."""
-        return self._routed(X, lambda network, part: network.predict(part))
-
+class ErrorReflectionRegressor(RegressorMixin, _ErrorReflection):  # noqa: D101 (both estimators share one docstring)
+    __doc__ = _ErrorReflection.__doc__
+    _default, _constant, _classifies = MLPRegressor(max_iter=1000), DummyRegressor(), False
 
 
 def _has_proba(model) -> bool:
-    return hasattr(getattr(model, "general_", model.estimator) or MLPClassifier(), "predict_proba")
+    networks = getattr(model, "networks_", [model.estimator])
+    return all(hasattr(network, "predict_proba") or not hasattr(network, "fit") for network in networks)
 
 
-class ErrorReflectionClassifier(ClassifierMixin, _ErrorReflection):
-    __doc__ = (
-        """Error reflection for classification.
-
-    """
-        + _PARAMETERS.format(
-            errors="""errors : bool array or callable, default=None
-        Which training samples are error cases. None: those that the general network answers wrongly; else a mask of
-        shape (n,), or ``errors(y, prediction)`` that returns one."""
-        )
-        + """
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from sklearn.tree import DecisionTreeClassifier
-    >>> X, y = load_iris(return_X_y=True)
-    >>> model = ErrorReflectionClassifier(DecisionTreeClassifier(max_depth=1), random_state=0).fit(X, y)
-    >>> bool(model.score(X, y) > model.general_.score(X, y))
-    True
-    """
-    )
-
-    _constant = DummyClassifier
-
-    def _default_estimator(self):
-        return MLPClassifier(max_iter=1000)
-
-    def _check_y(self, y) -> Array:
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
-        return y
-
-    def _check_settings(self) -> None:
-        super()._check_settings()
-        if isinstance(self.errors, Real):
-            raise ValueError(f"errors={self.errors!r}: a classifier's errors are its wrong answers (None), a mask or a callable, not a share.")
-
-    def _find_errors(self, y: Array, prediction: Array) -> Array:
-        return self._is_error(y, prediction)
-
-    def _is_error(self, y: Array, prediction: Array) -> Array:
-        return y != prediction if self.errors is None else _mask(self.errors, y, prediction)
-
-    def _learn_outputs(self, general, y) -> None:
-        self.classes_ = np.union1d(general.classes_, y)
-
-    def _outputs(self, y: Array) -> Array:
-        return (y[:, None] == self.classes_).astype(float)
-
-    def predict(self, X) -> Array:
-        """The answer of the network that the gate chooses for each sample; shape (n,)."""
-        codes = self._routed(X, lambda network, part: np.searchsorted(self.classes_, network.predict(part)))
-        return self.classes_[codes]
+class ErrorReflectionClassifier(ClassifierMixin, _ErrorReflection):  # noqa: D101 (both estimators share one docstring)
+    __doc__ = _ErrorReflection.__doc__
+    _default, _constant, _classifies = MLPClassifier(max_iter=1000), DummyClassifier(), True
 
     @available_if(_has_proba)
-    def predict_proba(self, X) -> Array:
-        """Class probabilities of the network that the gate chooses; shape (n, C), columns as ``classes_``."""
+    def predict_proba(self, X) -> np.ndarray:
+        """Return the probabilities of the network that the gate chooses; shape (n, C), columns as ``classes_``."""
         return self._routed(X, self._proba)
 
-
     @available_if(_has_proba)
-    def predict_proba_each(self, X) -> Array:
-        """Class probabilities of every network; shape (n, 1 + K, C), the last axis as ``classes_``."""
+    def predict_proba_each(self, X) -> np.ndarray:
+        """Return the probabilities of every network; shape (n, 1 + K, C), the last axis as ``classes_``."""
+        check_is_fitted(self, "gate_")
         return np.stack([self._proba(network, X) for network in self.networks_], axis=1)
 
-    def _proba(self, network, X) -> Array:
-        """A network's probabilities with a column for every class, 0 for those it never saw."""
+    def _proba(self, network, X) -> np.ndarray:
+        """Give a network's probabilities a column for every class, 0 for those it never saw."""
         known = network.predict_proba(X)
         full = np.zeros((len(known), len(self.classes_)))
         full[:, np.searchsorted(self.classes_, network.classes_)] = known
         return full
 
 
-def _mask(errors, y: Array, prediction: Array) -> Array:
-    """The error cases that a mask or a callable names, checked: a bool array of shape (n,)."""
-    mask = np.asarray(errors(y, prediction) if callable(errors) else errors)
-    if mask.shape != y.shape or mask.dtype != bool:
-        source = "errors(y, prediction)" if callable(errors) else "errors"
-        raise ValueError(f"{source} is a mask of shape {mask.shape} and type {mask.dtype}: it must be boolean, one entry for each of the {len(y)} samples.")
-    return mask
+def _answer(network, X) -> np.ndarray:
+    return column_or_1d(network.predict(X))
+
+
+def _part(estimator, default, seed: int | None, key: int | None = None) -> Any:
+    """Clone a part; with a seed, set every ``random_state`` in it, to one spawned for ``key`` if there is one."""
+    part = clone(default if estimator is None else estimator)
+    kind, needed = (get_tags(e).estimator_type for e in (part, default))
+    if {kind, needed} == {"classifier", "regressor"}:
+        raise ValueError(f"{part!r} is a {kind}, where a {needed} is needed.")
+    if seed is not None:
+        if key is not None:
+            seed = int(np.random.SeedSequence(seed, spawn_key=(key,)).generate_state(1)[0] >> 1)
+        part.set_params(**{name: seed for name in part.get_params() if name.endswith("random_state")})
+    return part

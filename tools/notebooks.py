@@ -5,9 +5,10 @@
     python tools/notebooks.py --all        execute every chapter
     python tools/notebooks.py --check      name the stale, unexecuted or failing ones; exit 1 if there is any
 
-Every executed notebook stores a hash of the sources and rows that it used: its own code, the modules of `errref` that it
-imports, directly or through others, the ledger, and the results file of each experiment among them (all, for a page that
-judges the whole ledger). A check never executes and never repairs anything.
+Every executed notebook stores a hash of what its numbers depend on: its own code, the modules of `errref` that it
+imports, directly or through others, the style sheet and scripts beside them, the ledger, and the results file of each
+experiment among them (of all experiments, for a page that judges the whole ledger). A check never executes and never
+repairs anything.
 """
 
 from __future__ import annotations
@@ -15,59 +16,69 @@ from __future__ import annotations
 import argparse
 import ast
 import hashlib
+import json
+import re
 import sys
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parent.parent
-BOOK, PACKAGE = ROOT / "book", ROOT / "errref"
 TIMEOUT = 300  # seconds a cell may take
+WIDGET = "application/vnd.jupyter.widget-"
 
 
 def chapters() -> list[Path]:
     """The notebooks of the book, by name."""
-    return sorted(BOOK.glob("*.ipynb"))
+    return sorted((ROOT / "book").glob("*.ipynb"))
 
 
-def _module_file(dotted: str) -> Path | None:
-    path = ROOT / Path(*dotted.split("."))
-    for file in (path.with_suffix(".py"), path / "__init__.py"):
-        if file.exists():
-            return file
-    return None
-
-
-def _imports(source: str) -> set[Path]:
-    """Files of `errref` that a piece of source imports."""
-    names = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return {file for name in names if name.split(".")[0] == "errref" and (file := _module_file(name))}
-
-
-def used(notebook: nbformat.NotebookNode) -> list[Path]:
-    """The files that a chapter's numbers depend on: modules (transitively), ledger, rows."""
-    todo = _imports(code(notebook))
-    found: set[Path] = set()
-    while todo:
-        file = todo.pop()
-        found.add(file)
-        todo |= _imports(file.read_text(encoding="utf-8")) - found
-    experiments = {f.stem for f in found if f.parent.name == "experiments"} - {"__init__"}
-    if PACKAGE / "claims.py" in found:
-        found.add(BOOK / "claims.yml")
-        experiments = experiments or {f.stem for f in (ROOT / "results").glob("*.jsonl")}
-    return sorted(found | {f for name in experiments if (f := ROOT / "results" / f"{name}.jsonl").exists()})
+# -- what a chapter depends on -----------------------------------------------------------------------------------------
 
 
 def code(notebook: nbformat.NotebookNode) -> str:
     """The code of a notebook as one piece of source."""
     return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+
+
+@cache
+def imported(source: str) -> frozenset[str]:
+    """Dotted names of `errref` that a piece of source imports."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(name for name in names if name.split(".")[0] == "errref")
+
+
+def files_of(names: Iterable[str]) -> set[Path]:
+    """Source files of modules, with the packages around them; what a module contains has no file of its own."""
+    parts = {tuple(name.split(".")[:end]) for name in names for end in range(1, name.count(".") + 2)}
+    paths = [ROOT.joinpath(*p) for p in parts]
+    return {file for path in paths for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists()}
+
+
+def used(notebook: nbformat.NotebookNode) -> list[Path]:
+    """The files that a chapter's numbers depend on: modules (transitively), what is drawn with, ledger, rows."""
+    package, todo = ROOT / "errref", files_of(imported(code(notebook)))
+    studies = {p for p in (package / "experiments").glob("*.py") if p.stem != "__init__"}
+    found: set[Path] = set()
+    while todo:
+        found |= todo
+        todo = files_of(name for file in todo for name in imported(file.read_text(encoding="utf-8"))) - found
+        if not todo and package / "claims.py" in found and not found & studies:
+            todo = set(studies)  # a page that judges the whole ledger
+    if package / "claims.py" in found:
+        found.add(ROOT / "book" / "claims.yml")
+    if found & {package / "figures" / "__init__.py", package / "widgets.py"}:
+        found |= {file for file in (package / "static").iterdir() if file.is_file()}
+    rows = {ROOT / "results" / f"{study.stem}.jsonl" for study in studies & found}
+    return sorted(found | {file for file in rows if file.exists()})
 
 
 def fingerprint(notebook: nbformat.NotebookNode) -> str:
@@ -80,34 +91,61 @@ def fingerprint(notebook: nbformat.NotebookNode) -> str:
 
 def complaint(path: Path) -> str | None:
     """What is wrong with a stored chapter, in a sentence; None if nothing is."""
-    notebook = nbformat.read(path, as_version=4)
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        now = fingerprint(notebook)
+    except (nbformat.reader.NotJSONError, SyntaxError) as error:
+        return f"{path.name} is not a notebook of plain Python ({error}): mend it and run `make notebooks`."
     cells = [c for c in notebook.cells if c.cell_type == "code" and c.source.strip()]
     if any(o.output_type == "error" for c in cells for o in c.outputs):
         return f"{path.name} stores an error: mend the cell and run `make notebooks`."
     if any(c.execution_count is None for c in cells):
         return f"{path.name} has cells that were never executed: run `make notebooks`."
-    if notebook.metadata.get("errref", {}).get("uses") != fingerprint(notebook):
-        return f"{path.name} is stale: its code, the package, the ledger or the rows changed since it was executed. Run `make notebooks`."
+    if notebook.metadata.get("errref", {}).get("uses") != now:
+        what = "its code, the package, the ledger or the rows"
+        return f"{path.name} is stale: {what} changed since it was executed. Run `make notebooks`."
     return None
+
+
+# -- executing ---------------------------------------------------------------------------------------------------------
 
 
 def execute(path: Path) -> None:
     """Run a chapter top to bottom in its own folder and store it with its hash; a failing one is left as it was."""
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=TIMEOUT, kernel_name="python3", record_timing=False, resources={"metadata": {"path": str(BOOK)}}).execute()
-    stabilise(notebook)
+    where = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(notebook, timeout=TIMEOUT, kernel_name="python3", record_timing=False, resources=where).execute()
+    notebook = stabilise(notebook)
     notebook.metadata["errref"] = {"uses": fingerprint(notebook)}
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
 
 
-def stabilise(notebook: nbformat.NotebookNode) -> None:
-    """Take out what differs from run to run without meaning: cell ids, versions of the interpreter, timings."""
+def stabilise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Take out what differs from run to run without meaning: ids of cells and widgets, the interpreter, timings."""
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:02d}"
         cell.metadata.pop("execution", None)
+    new = {old: f"{k:032x}" for k, old in enumerate(_widgets(notebook))}
+    text = re.sub("|".join(new) or "$^", lambda match: new[match[0]], nbformat.writes(notebook))
+    return nbformat.reads(text, as_version=4)
+
+
+def _widgets(notebook: nbformat.NotebookNode) -> list[str]:
+    """Ids of the stored widget models: those that a cell shows, what these refer to, then the rest by content."""
+    state = notebook.metadata.get("widgets", {}).get(WIDGET + "state+json", {}).get("state", {})
+    text = {model: json.dumps(state[model], sort_keys=True) for model in state}
+    outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
+    shown = [o.data[WIDGET + "view+json"]["model_id"] for o in outputs if WIDGET + "view+json" in o.get("data", {})]
+    order: list[str] = []
+    while shown:
+        model = shown.pop(0)
+        if model in state and model not in order:
+            order.append(model)
+            shown += re.findall(r"IPY_MODEL_(\w+)", text[model])
+    return order + sorted(set(state) - set(order), key=lambda model: re.sub(r"IPY_MODEL_\w+", "", text[model]))
 
 
 def main() -> int:

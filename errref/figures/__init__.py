@@ -20,7 +20,14 @@ COLOURS = {
     "oracle": "#B39B00",
     "paper": "#000000",
 }
-PAPER_MARK = {"marker": "D", "color": "white", "markeredgecolor": "black", "markersize": 7, "linestyle": "none", "zorder": 5}
+PAPER_MARK = {
+    "marker": "D",
+    "color": "white",
+    "markeredgecolor": "black",
+    "markersize": 7,
+    "linestyle": "none",
+    "zorder": 5,
+}
 
 
 def use_style() -> None:

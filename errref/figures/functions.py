@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from errref.datasets import FUNCTIONS
-from errref.experiments.functions import GRID, PRINTED, Systems, data, grid_distances
+from errref.experiments.functions import GRID, PRINTED, Systems, grid_distances, numbers_of
 from errref.figures import COLOURS, expert_colour, paper_mark
 from errref.records import Row
 
@@ -28,8 +28,8 @@ def targets() -> Figure:
 
 def fit(name: str, seed: int) -> Figure:
     """One system as the paper's figure 3 shows it, and where its parts answer: before, after, and the routes."""
-    X, y = data({"function": name}, 256)
-    system = Systems(X, y, seed)
+    system = Systems({"function": name}, seed)
+    X, y = system.X, system.y
     x = np.linspace(-1, 1, 2001)[:-1]
     figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.3), sharey=True)
     for ax, model, label in zip(axes, (system.general, system.reflection), ("general", "reflection"), strict=True):
@@ -57,13 +57,19 @@ def losses(rows: Sequence[Row]) -> Figure:
     """Base and reflection loss of every seed, joined by a line, the medians on top, and the paper's printed losses."""
     figure, ax = plt.subplots(figsize=(7.2, 3.8))
     for place, name in enumerate(NAMES):
-        pairs = np.array([[r.numbers["base"], r.numbers["reflection"]] for r in _of(rows, name)])
+        pairs = np.array([[n["base"], n["reflection"]] for n in numbers_of(rows, name)])
         where = np.array([place - 0.18, place + 0.18])
         ax.plot(where, pairs.T, color="0.75", linewidth=0.7, zorder=1)
         for k, (column, role) in enumerate((("base", "general"), ("reflection", "reflection"))):
             label = {"base": "base network", "reflection": "error reflection"}[column] if place == 0 else None
             ax.plot(np.full(len(pairs), where[k]), pairs[:, k], ".", color=COLOURS[role], alpha=0.35, markersize=5)
-            ax.plot(where[k] + np.array([-0.12, 0.12]), np.median(pairs[:, k]) * np.ones(2), color=COLOURS[role], linewidth=3, label=label)
+            ax.plot(
+                where[k] + np.array([-0.12, 0.12]),
+                np.median(pairs[:, k]) * np.ones(2),
+                color=COLOURS[role],
+                linewidth=3,
+                label=label,
+            )
         if name in PRINTED:
             paper_mark(ax, where, [float(p) for p in PRINTED[name][:2]], "printed in the paper" if place == 0 else None)
     ax.set_yscale("log")
@@ -80,10 +86,12 @@ def ratios(rows: Sequence[Row], systems: dict[str, str]) -> Figure:
     """
     figure, axes = plt.subplots(2, 3, figsize=(7.2, 5.6), sharey=True, sharex=True)
     for ax, name in zip(axes.flat, NAMES, strict=True):
-        chosen = _of(rows, name)
+        chosen = numbers_of(rows, name)
         for place, system in enumerate(systems):
-            ratio = np.array([r.numbers[system] / r.numbers["base"] for r in chosen])
-            colour = COLOURS["reflection" if system == "reflection" else "oracle" if system == "oracle_gate" else "control"]
+            ratio = np.array([n[system] / n["base"] for n in chosen])
+            colour = COLOURS[
+                "reflection" if system == "reflection" else "oracle" if system == "oracle_gate" else "control"
+            ]
             ax.plot(ratio, np.full(len(ratio), place), ".", color=colour, alpha=0.3, markersize=4)
             ax.plot(np.median(ratio) * np.ones(2), place + np.array([-0.35, 0.35]), color=colour, linewidth=3)
         ax.axvline(1, color="black", linewidth=0.8)
@@ -111,7 +119,3 @@ def grid(rows: Sequence[Row]) -> Figure:
     axes[0].set_ylabel("steps")
     figure.colorbar(image, ax=axes, label="distance", shrink=0.9)
     return figure
-
-
-def _of(rows: Sequence[Row], name: str) -> list[Row]:
-    return [r for r in rows if r.config.get("function") == name and r.config.get("half_width") == 1]

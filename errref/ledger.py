@@ -1,0 +1,189 @@
+"""The ledger of claims (``book/claims.yml``): what the two sources claim, and the rule that judges each claim.
+
+A rule is data. It names an experiment, a statistic of its rows, a bound, the confidence of the interval and the number
+of seeds; *readings* are the ways to understand the claim that the rule tests one by one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from errref import experiments
+from errref.records import packaged
+from errref.statistics import PAIRED, STATISTICS
+
+KINDS = ("measured", "derived", "hypothesis", "untestable")
+SOURCES = ("paper", "blog")
+REQUIRED = ("id", "source", "where", "claim", "kind", "chapter")
+TEXTS = (*REQUIRED, "paper", "note")
+READING_FIELDS = {"statistic", "measure", "against", "bound", "select", "than"}
+RULE_FIELDS = {"experiment", "seeds", "confidence", "readings", *READING_FIELDS}
+BOUNDS: dict[str, Callable[[float, float], bool]] = {
+    "at_least": lambda value, bound: value >= bound,
+    "above": lambda value, bound: value > bound,
+    "at_most": lambda value, bound: value <= bound,
+    "below": lambda value, bound: value < bound,
+}
+
+
+class LedgerError(ValueError):
+    """A ledger that cannot be used: the sentence names the claim, the fault and the mend."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of a source, in our words, with the rule that was written down before its experiment ran."""
+
+    id: str
+    source: str
+    where: str
+    claim: str
+    kind: str
+    chapter: str
+    paper: str = ""
+    note: str = ""
+    rule: dict[str, Any] | None = None
+
+    @property
+    def experiment(self) -> str | None:
+        """Name of the experiment whose rows (or derivation) judge the claim; None while it has no rule."""
+        if self.rule is None:
+            return None
+        return self.rule["derivation"].split(".")[0] if "derivation" in self.rule else self.rule["experiment"]
+
+    @property
+    def rule_hash(self) -> str:
+        """Hash of the rule, kept with every run, so that a rule changed after a run is shown as such."""
+        return hashlib.sha256(json.dumps(self.rule, sort_keys=True).encode()).hexdigest()[:12]
+
+
+class _Yaml(yaml.SafeLoader):
+    """YAML that refuses a key which stands twice; YAML itself keeps the last and says nothing."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value]
+        for k, key in enumerate(keys):
+            if key in keys[:k]:
+                line = node.value[k][0].start_mark.line + 1
+                raise LedgerError(f"Line {line} of the ledger: the key {key!r} stands twice; rename or remove one.")
+        return super().construct_mapping(node, deep)
+
+
+def load(path: str | Path | None = None) -> dict[str, Claim]:
+    """The claims by id, in the order of the ledger, every entry checked.
+
+    Raises
+    ------
+    LedgerError
+        For an entry without an id or a locator, a duplicate id, an unknown field, kind, statistic, bound or experiment.
+    """
+    path = packaged("book", "claims.yml") if path is None else Path(path)
+    try:
+        entries = yaml.load(path.read_text(encoding="utf-8"), _Yaml)
+    except (OSError, UnicodeDecodeError) as error:
+        raise LedgerError(f"The ledger cannot be read ({error}); restore it from version control.") from None
+    except yaml.YAMLError as error:
+        raise LedgerError(f"{path.name} is not YAML; mend it where it says: {' '.join(str(error).split())}") from None
+    if not isinstance(entries, list):
+        raise LedgerError(f"{path.name} must be a list of claims, each beginning with '- id: ...'.")
+    claims: dict[str, Claim] = {}
+    for place, entry in enumerate(entries, start=1):
+        claim = _claim(entry, place)
+        if claim.id in claims:
+            raise LedgerError(f"Claim {claim.id!r} stands twice in the ledger; rename or remove one.")
+        claims[claim.id] = claim
+    return claims
+
+
+def get(claims: dict[str, Claim], name: str) -> Claim:
+    """The claim of that id, or a LedgerError with the nearest known ids."""
+    if name not in claims:
+        near = difflib.get_close_matches(name, claims, n=3)
+        hint = f"; did you mean {', '.join(near)}?" if near else "; `errref claims` lists them."
+        raise LedgerError(f"There is no claim {name!r}{hint}")
+    return claims[name]
+
+
+def _claim(entry: Any, place: int) -> Claim:
+    if not isinstance(entry, dict) or not isinstance(entry.get("id"), str) or not entry["id"].strip():
+        raise LedgerError(f"Entry {place} of the ledger has no id; begin it with '- id: ...'.")
+    name = entry["id"]
+    _known(name, "field", entry, (*TEXTS, "rule"))
+    for key in TEXTS:
+        what = {"where": "locator (where)"}.get(key, key)
+        must(name, key not in REQUIRED or bool(entry.get(key)), f"it has no {what}; add it.")
+        must(name, isinstance(entry.get(key, ""), str), f"its {what} must be text; put it in quotes.")
+    _known(name, "kind", [entry["kind"]], KINDS)
+    _known(name, "source", [entry["source"]], SOURCES)
+    if entry.get("rule") is not None:
+        must(name, isinstance(entry["rule"], dict), "its rule must be a mapping such as {experiment: ..., seeds: ...}.")
+        (_check_derivation if entry["kind"] == "derived" else _check_rule)(name, entry["rule"])
+    return Claim(**entry)
+
+
+def _check_derivation(name: str, rule: dict[str, Any]) -> None:
+    module, _, function = str(rule.get("derivation")).partition(".")
+    must(name, set(rule) == {"derivation"}, "it is derived, so its rule is 'derivation: EXPERIMENT.FUNCTION' alone.")
+    _known(name, "experiment", [module], experiments.NAMES)
+    known = callable(getattr(experiments.load(module), function, None))
+    must(name, known, f"there is no function {function!r} in the experiment {module!r}; mend the name or write it.")
+
+
+def _check_rule(name: str, rule: dict[str, Any]) -> None:
+    _known(name, "rule field", rule, RULE_FIELDS)
+    for key in ("experiment", "seeds", "confidence"):
+        must(name, key in rule, f"its rule does not say {key}; add it.")
+    confidence, seeds = rule["confidence"], rule["seeds"]
+    must(name, _number(confidence) and 0 < confidence < 1, "its confidence must lie between 0 and 1.")
+    must(name, type(seeds) is int and seeds >= 2, "its seeds must be a whole number of at least 2.")
+    _known(name, "experiment", [rule["experiment"]], experiments.NAMES)
+    given = rule.get("readings", {})
+    named = isinstance(given, dict) and all(isinstance(n, str) and isinstance(p, dict) for n, p in given.items())
+    must(name, named, "its readings must be a mapping from names to settings, such as {linear: {select: ...}}.")
+    for reading, part in readings(rule).items():
+        place = f"{name}, reading {reading}"
+        _known(place, "reading field", part, READING_FIELDS)
+        for key in ("statistic", "measure", "bound"):
+            must(place, key in part, f"it has no {key}; add it.")
+        _known(place, "statistic", [part["statistic"]], STATISTICS)
+        for key in ("measure", "against"):
+            must(place, isinstance(part.get(key, ""), str), f"its {key} must be the name of a number.")
+        paired = (part["statistic"] in PAIRED) == ("against" in part)
+        must(place, paired, f"'against' goes with {', '.join(sorted(PAIRED))}, and with nothing else.")
+        bound = part["bound"]
+        must(place, isinstance(bound, dict) and bool(bound), "its bound must be a mapping such as {above: 0}.")
+        _known(place, "bound", bound, BOUNDS)
+        must(place, all(map(_number, bound.values())), "its bound must be a number.")
+        for key in ("select", "than"):
+            settings = isinstance(part.get(key, {}), dict)
+            must(place, settings, f"its {key} must be a mapping such as {{function: linear}}.")
+
+
+def must(name: str, holds: bool, sentence: str) -> None:
+    """Refuse a claim of the ledger, in one sentence that names it, unless the condition holds."""
+    if not holds:
+        raise LedgerError(f"Claim {name!r}: {sentence}")
+
+
+def _known(name: str, what: str, given: Iterable[Any], known: Iterable[str]) -> None:
+    for word in given:
+        must(name, word in list(known), f"unknown {what} {word!r}; known are {', '.join(sorted(known))}.")
+
+
+def _number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def readings(rule: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Each reading with the rule's own settings as its defaults."""
+    common = {key: value for key, value in rule.items() if key in READING_FIELDS}
+    return {name: {**common, **part} for name, part in (rule.get("readings") or {"as printed": {}}).items()}

@@ -1,0 +1,91 @@
+"""Statistics over seeds, with their intervals: the arithmetic that the rules of the ledger are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy import stats
+
+Array = np.ndarray
+RESAMPLES = 4999
+
+
+def _reduction(measure: Array, against: Array) -> Array:
+    """1 - median(measure) / median(against): the share of the loss that is gone."""
+    return 1 - _ratio(measure, against)
+
+
+def _ratio(measure: Array, against: Array) -> Array:
+    """median(measure) / median(against): below 1 where the measure is the smaller loss."""
+    return np.median(measure, axis=-1) / np.median(against, axis=-1)
+
+
+# Each takes arrays of shape (..., n), one entry a seed, and returns shape (...): so one call serves all resamples.
+STATISTICS: dict[str, Callable[..., Array]] = {
+    "median": lambda measure: np.median(measure, axis=-1),
+    "log10_median": lambda measure: np.log10(np.median(measure, axis=-1)),
+    "reduction": _reduction,
+    "ratio": _ratio,
+    "share": lambda measure: np.mean(measure, axis=-1),
+}
+PAIRED = {"reduction", "ratio"}
+
+
+def estimate(
+    name: str, arrays: Sequence[Array], confidence: float, than: Sequence[Array] = ()
+) -> tuple[float, tuple[float, float] | None]:
+    """A statistic of arrays that are paired by seed, with its interval.
+
+    Bootstrap over seeds (percentile, pairs kept together); for a share the Clopper-Pearson interval of a binomial
+    proportion, since resampling rows that all agree would give an interval of no width.
+
+    Parameters
+    ----------
+    name : str
+        One of `STATISTICS`.
+    arrays : sequence of (n,)
+        What the statistic takes, one entry a seed.
+    confidence : float
+    than : sequence of (n,), default=()
+        The same of another configuration, on the same seeds; the statistic is then the difference of the two.
+
+    Returns
+    -------
+    value : float
+    interval : (float, float) or None
+        None for fewer than two seeds.
+    """
+    function, half = STATISTICS[name], len(arrays)
+
+    def statistic(*sample: Array) -> Array:
+        return function(*sample[:half]) - (function(*sample[half:]) if than else 0)
+
+    with np.errstate(divide="ignore", invalid="ignore"):  # a loss of 0 has no logarithm and no reduction
+        value = float(statistic(*arrays, *than))
+        if name == "share" and not than:
+            return value, proportion(int(arrays[0].sum()), len(arrays[0]), confidence)
+        return value, bootstrap(statistic, [*arrays, *than], confidence)
+
+
+def bootstrap(
+    statistic: Callable[..., Array], arrays: Sequence[Array], confidence: float
+) -> tuple[float, float] | None:
+    """Percentile interval of a statistic over seeds, from always the same resamples; None for fewer than two seeds."""
+    n = len(arrays[0])
+    if n < 2:
+        return None
+    draw = np.random.default_rng(0).integers(n, size=(RESAMPLES, n))
+    low, high = np.quantile(statistic(*(a[draw] for a in arrays)), [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def proportion(successes: int, n: int, confidence: float) -> tuple[float, float]:
+    """Clopper-Pearson interval of a binomial proportion.
+
+    >>> low, high = proportion(20, 20, 0.95)
+    >>> print(f"{low:.3f} to {high:.3f}")
+    0.832 to 1.000
+    """
+    interval = stats.binomtest(successes, n).proportion_ci(confidence, method="exact")
+    return float(interval.low), float(interval.high)

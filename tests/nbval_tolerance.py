@@ -1,0 +1,104 @@
+"""An nbval plugin: stored and fresh outputs are compared as numbers where they are floats, exactly everywhere else.
+
+Two floats agree within a relative tolerance of 1e-5; a cell tagged `nbval-rtol=X` has another one. In a cell tagged
+`nbval-loss` floats agree on the scale of losses, which are chaotic between machines: within 0.05 of log10, or if both
+are smaller than 1e-6. Integers and words must be the same. Pictures and widget views are not compared.
+
+Loaded by `python -m pytest -p tests.nbval_tolerance`.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nbval.plugin import IPyNbCell, IPyNbFile
+
+RTOL, ATOL = 1e-5, 1e-12
+LOSS_FACTOR, NO_LOSS = 10**0.05, 1e-6
+PICTURES = ("image/svg+xml", "image/png", "image/jpeg", "application/vnd.jupyter.widget-view+json")
+
+# A float has a decimal point or an exponent, and is no part of a name or a version.
+NUMBER = r"(?<![\w.])[-+]?(?:\d+\.\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+)(?!\d|\.\d)"
+FLOAT = re.compile(NUMBER)
+BETWEEN = re.compile(rf"[ \t]*{NUMBER}[ \t]*")  # blanks around a float may grow and shrink with its width
+WHOLE = re.compile(r"[-+]?\d+\.")  # an integer at the end of a sentence
+
+
+def numbers(text: str) -> list[float]:
+    """The floats in a text."""
+    return [float(found) for found in FLOAT.findall(text)]
+
+
+def tolerance(value: float, rtol: float = RTOL, loss: bool = False) -> tuple[float, float]:
+    """How far a fresh float may lie below and above a stored one."""
+    if not loss:
+        return (ATOL + rtol * abs(value),) * 2
+    size = abs(value)
+    nearer, farther = size - size / LOSS_FACTOR, size * LOSS_FACTOR - size
+    if size < NO_LOSS:
+        nearer, farther = size + NO_LOSS, max(farther, NO_LOSS - size)
+    return (nearer, farther) if value >= 0 else (farther, nearer)
+
+
+def close(reference: str, fresh: str, rtol: float = RTOL, loss: bool = False) -> bool:
+    """Whether two texts have the same words and integers, and floats that agree."""
+    if BETWEEN.split(reference) != BETWEEN.split(fresh):
+        return False
+    return all(
+        _agree(old, new, rtol, loss) for old, new in zip(FLOAT.findall(reference), FLOAT.findall(fresh), strict=True)
+    )
+
+
+def _agree(reference: str, fresh: str, rtol: float, loss: bool) -> bool:
+    if reference == fresh or (WHOLE.fullmatch(reference) and WHOLE.fullmatch(fresh)):
+        return reference == fresh
+    old, new = float(reference), float(fresh)
+    below, above = tolerance(old, rtol, loss)
+    return old - below <= new <= old + above
+
+
+def settings(tags: Iterable[str]) -> dict[str, Any]:
+    """What the tags of a cell ask of `close`."""
+    tags = list(tags)
+    return {
+        "rtol": next((float(t[11:]) for t in tags if t.startswith("nbval-rtol=")), RTOL),
+        "loss": "nbval-loss" in tags,
+    }
+
+
+def texts(output: Mapping[str, Any]) -> list[str]:
+    """The texts of a stored output that are compared: a stream, or each form of a result that is not a picture."""
+    if output["output_type"] == "stream":
+        return [output["text"]]
+    return [text for form, text in output.get("data", {}).items() if form not in PICTURES and isinstance(text, str)]
+
+
+class _Text(str):
+    """A text that equals another if the two are close."""
+
+    how: dict[str, Any]
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and close(self, other, **self.how)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+
+def pytest_collectstart(collector: Any) -> None:
+    if isinstance(collector, IPyNbFile):
+        collector.skip_compare += PICTURES
+
+
+def pytest_itemcollected(item: Any) -> None:
+    if isinstance(item, IPyNbCell):
+        how = settings(item.cell.metadata.get("tags", []))
+
+        def sanitize(value: Any) -> Any:  # nbval passes everything that it compares through this
+            if isinstance(value, str):
+                value = _Text(value)
+                value.how = how
+            return value
+
+        item.sanitize = sanitize

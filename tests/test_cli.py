@@ -1,0 +1,318 @@
+"""The command does what its help says, and its exit status says what happened."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from errref import __version__, claims, cli, experiments, records
+from errref.claims import Claim
+
+RULE = {
+    **{"experiment": "functions", "seeds": 4, "confidence": 0.95, "statistic": "median", "measure": "loss"},
+    **{"bound": {"below": 5}, "readings": {"linear": {"select": {"function": "linear"}}}},
+}
+OTHER = {**RULE, "readings": {"gone": {"select": {"function": "gone"}}}}
+LEDGER = [
+    Claim("low-loss", "paper", "sec. 1", "The loss is low.", "measured", "functions", "low", rule=RULE),
+    Claim("lost", "paper", "sec. 2", "Nobody measures it.", "measured", "functions", rule=OTHER),
+    Claim("proof", "paper", "sec. 3", "It follows.", "derived", "functions", rule={"derivation": "functions.proof"}),
+    Claim("later", "blog", "end", "It will be seen.", "measured", "traps"),
+    Claim("human", "paper", "sec. 1", "People do it.", "untestable", "traps", note="A statement about people."),
+]
+
+
+@pytest.fixture
+def study(monkeypatch):
+    """A cheap experiment in the place of `functions`, with a ledger of its own; ``calls`` has what was measured."""
+    calls = []
+
+    def run(config, seed):
+        calls.append((config["function"], seed))
+        return {"loss": study.loss * (1 + seed % 3 / 10)}
+
+    configs = [{"function": "linear"}, {"function": "cubic"}]
+    proof = [{"reading": "at 0", "value": "0 = 0", "holds": True}]
+    study = SimpleNamespace(run=run, configurations=lambda: configs, proof=lambda: proof, calls=calls, loss=1.0)
+    monkeypatch.setattr(experiments, "load", lambda name: study)
+    monkeypatch.setattr(claims, "load", lambda: {claim.id: claim for claim in LEDGER})
+    return study
+
+
+@pytest.fixture
+def errref(tmp_path, capsys):
+    """The command on a results folder of its own: exit status, output, messages."""
+
+    def run(*arguments):
+        return cli.main([*arguments, "--results", str(tmp_path)]), *capsys.readouterr()
+
+    return run
+
+
+def recorded(folder):
+    return sorted((row.config["function"], row.seed) for row in records.read("functions", folder))
+
+
+# -- claims ------------------------------------------------------------------------------------------------------------
+
+
+def test_claims_prints_a_line_for_each_claim(study, errref):
+    status, out, err = errref("claims")
+    assert (status, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()] == ["claim", *(claim.id for claim in LEDGER)]
+
+
+@pytest.mark.parametrize(
+    "arguments, ids",
+    [
+        (["proof", "low-loss"], ["proof", "low-loss"]),
+        (["--chapter", "traps"], ["later", "human"]),
+        (["proof", "later", "--chapter", "traps"], ["later"]),
+    ],
+)
+def test_claims_can_be_narrowed(arguments, ids, study, errref):
+    status, out, _ = errref("claims", *arguments)
+    assert status == 0 and [line.split()[0] for line in out.splitlines()[1:]] == ids
+
+
+def test_claims_as_json_have_what_a_program_needs(capsys):
+    status = cli.main(["claims", "--json"])
+    found = json.loads(capsys.readouterr().out, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    assert status == 0 and [entry["id"] for entry in found] == list(claims.load())
+    for entry in found:
+        assert {"id", "source", "chapter", "paper", "recorded", "interval", "n", "verdict"} <= set(entry)
+        assert entry["source"] in ("paper", "blog") and type(entry["chapter"]) is str
+        assert entry["n"] is None or type(entry["n"]) is int
+        assert entry["verdict"] in (
+            *("reproduced", "partly", "not reproduced", "refuted", "open", "possible", "not possible", "not testable"),
+        )
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["claims", "low-los"], "errref: There is no claim 'low-los'; did you mean low-loss?"),
+        (["claims", "--chapter", "trap"], "errref: No such claim has the chapter 'trap'; there are functions, traps."),
+        (["check", "prof"], "errref: There is no claim 'prof'; did you mean proof?"),
+        (["check", "zzz"], "errref: There is no claim 'zzz'; `errref claims` lists them."),
+        (["check", "low-loss", "--seeds", "1"], "errref: --seeds must be at least 2: one seed has no interval."),
+        (
+            ["check", "lost"],
+            "errref: No configuration of 'functions' is what claim 'lost' selects; mend its rule.",
+        ),
+    ],
+)
+def test_wrong_use_is_one_sentence_and_exit_2(arguments, message, study, errref):
+    status, _, err = errref(*arguments)
+    assert (status, err) == (2, message + "\n")
+
+
+def test_an_unknown_experiment_is_answered_with_the_nearest_one(errref):
+    assert errref("run", "function") == (
+        2,
+        "",
+        "errref: There is no experiment 'function': did you mean 'functions'?\n",
+    )
+    status, _, err = errref("run", "zzz")
+    assert status == 2 and "known are intuition, isodata, functions" in err
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["clams"], ["check"], ["run", "functions", "--seeds", "0"], ["run", "functions", "--jobs", "x"]]
+)
+def test_arguments_that_make_no_sense_exit_2(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == 2 and capsys.readouterr().err.startswith("usage: errref")
+
+
+@pytest.mark.parametrize("command", [[], ["claims"], ["check"], ["run"]])
+def test_help_says_what_the_command_does(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([*command, "--help"])
+    out = " ".join(capsys.readouterr().out.split())
+    assert stop.value.code == 0
+    assert ("example: errref " + command[0] if command else "0 agrees, 1 disagrees, 2 usage") in out
+    if command:
+        assert "--results FOLDER" in out
+    if command in (["check"], ["run"]):
+        assert "--seeds N" in out and "default: " in out and "--jobs N" in out and "--quiet" in out
+
+
+# -- run ---------------------------------------------------------------------------------------------------------------
+
+
+def test_run_records_what_is_missing_and_says_how_much_that_is(study, errref, tmp_path):
+    status, out, err = errref("run", "functions", "--seeds", "2")
+    assert status == 0 and "4/4" in err
+    assert out == f"4 new rows of 4 in {tmp_path / 'functions.jsonl'}\n"
+    assert errref("run", "functions", "--seeds", "3", "--quiet")[1:] == (
+        f"2 new rows of 6 in {tmp_path / 'functions.jsonl'}\n",
+        "",
+    )
+    assert errref("run", "functions", "--seeds", "3")[1].startswith("0 new rows of 6")
+    assert sorted(study.calls) == recorded(tmp_path) and len(study.calls) == 6
+
+
+def test_run_keeps_the_hashes_of_the_rules_that_judge_its_rows(study, errref, tmp_path):
+    errref("run", "functions", "--seeds", "2")
+    (run,) = records.runs("functions", tmp_path).values()
+    assert run["rules"] == {claim.id: claim.rule_hash for claim in LEDGER[:2]}
+
+
+def test_an_interrupted_run_exits_130_and_goes_on_later(study, errref, tmp_path, monkeypatch):
+    run = study.run
+
+    def interrupted(config, seed):
+        if seed == 2:
+            raise KeyboardInterrupt
+        return run(config, seed)
+
+    monkeypatch.setattr(study, "run", interrupted)
+    status, _, err = errref("run", "functions", "--seeds", "4", "--jobs", "1", "--quiet")
+    assert status == 130 and err.startswith("errref: stopped; finished rows are kept")
+    assert recorded(tmp_path) == [("cubic", 0), ("cubic", 1), ("linear", 0), ("linear", 1)]
+    monkeypatch.setattr(study, "run", run)
+    assert errref("run", "functions", "--seeds", "4")[1].startswith("4 new rows of 8")
+
+
+INTERRUPTED = """
+import sys, time
+from types import SimpleNamespace
+from errref import claims, cli, experiments
+def run(config, seed):
+    time.sleep(0.05)
+    return {"loss": 1.0}
+claims.load = lambda: {}
+experiments.load = lambda name: SimpleNamespace(run=run, configurations=lambda: [{"function": "linear"}])
+sys.exit(cli.main(["run", "functions", "--seeds", "2000", "--jobs", "3", "--results", sys.argv[1], "--quiet"]))
+"""
+
+
+def test_the_interrupt_key_stops_a_run_on_several_threads(tmp_path):
+    file = tmp_path / "functions.jsonl"
+    run = subprocess.Popen([sys.executable, "-c", INTERRUPTED, tmp_path], stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 30
+    while time.monotonic() < end and not (file.exists() and file.read_text().count("\n") > 5):
+        time.sleep(0.01)
+    os.kill(run.pid, signal.SIGINT)
+    _, err = run.communicate(timeout=30)
+    assert run.returncode == 130 and err.startswith("errref: stopped; finished rows are kept")
+    assert len(recorded(tmp_path)) >= 4
+
+
+def test_a_failing_experiment_is_one_sentence_and_exit_2(study, errref, monkeypatch):
+    monkeypatch.setattr(study, "run", lambda config, seed: {"loss": float("nan")})
+    status, _, err = errref("run", "functions", "--quiet", "--jobs", "1")
+    sentence = "errref: functions, seed 0 of {'function': 'linear'}: loss is nan, not a finite number"
+    assert status == 2 and err.startswith(sentence) and err.count("\n") == 1
+
+
+# -- check -------------------------------------------------------------------------------------------------------------
+
+
+def test_check_agrees_on_seeds_that_are_not_recorded(study, errref, tmp_path):
+    errref("run", "functions", "--seeds", "6")
+    study.calls.clear()
+    before = (tmp_path / "functions.jsonl").read_bytes()
+    status, out, _ = errref("check", "low-loss", "--seeds", "4", "--quiet")
+    assert status == 0
+    assert out.splitlines() == [
+        "low-loss: The loss is low.",
+        "paper (sec. 1): low",
+        "  linear: recorded 1.1 [1, 1.2] n=6 | fresh 1.05 [1, 1.2] n=4 | holds",
+        "verdict: reproduced; fresh rows agree",
+    ]
+    assert sorted(study.calls) == [("linear", seed) for seed in (6, 7, 8, 9)]
+    assert (tmp_path / "functions.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("loss", [2.0, 0.5])
+def test_check_disagrees_where_the_intervals_do_not_meet(loss, study, errref):
+    errref("run", "functions", "--seeds", "6")
+    study.loss = loss
+    status, out, _ = errref("check", "low-loss", "--quiet")
+    assert status == 1 and "holds; the two intervals do not meet" in out
+    assert out.endswith("verdict: reproduced; fresh rows disagree\n")
+
+
+def test_check_without_rows_still_prints_fresh(study, errref, tmp_path):
+    errref("run", "functions", "--seeds", "6")
+    (tmp_path / "functions.jsonl").rename(tmp_path / "away.jsonl")
+    status, out, _ = errref("check", "low-loss", "--seeds", "3", "--quiet")
+    assert status == 3 and "recorded – n=0 | fresh 1.1 [1, 1.2] n=3 | open" in out
+    assert "verdict on the fresh rows alone: reproduced (nothing is recorded to compare with)" in out
+    assert not (tmp_path / "functions.jsonl").exists()
+
+
+def test_check_says_that_a_rule_was_changed_after_the_rows(study, errref, monkeypatch):
+    errref("run", "functions", "--seeds", "6")
+    assert "changed" not in errref("check", "low-loss", "--quiet")[1]
+    monkeypatch.setitem(RULE, "bound", {"below": 6})
+    assert "(the rule was written or changed after rows were recorded)" in errref("check", "low-loss", "--quiet")[1]
+
+
+@pytest.mark.parametrize(
+    "name, status, last",
+    [
+        ("proof", 0, "verdict, derived here and now: reproduced"),
+        ("later", 3, "verdict: open"),
+        ("human", 3, "verdict: not testable. A statement about people."),
+    ],
+)
+def test_check_of_a_claim_without_rows(name, status, last, study, errref):
+    found, out, _ = errref("check", name)
+    assert (found, out.splitlines()[-1]) == (status, last) and study.calls == []
+
+
+def test_check_of_a_real_derivation_shows_each_step(errref):
+    status, out, _ = errref("check", "table-arithmetic")
+    assert (
+        status == 0 and "cubic: " in out and "does not hold" in out and "verdict, derived here and now: partly" in out
+    )
+
+
+# -- files that cannot be used -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [["claims"], ["check", "low-loss"], ["run", "functions"]])
+def test_rows_that_were_edited_are_one_sentence_and_exit_2(command, study, errref, tmp_path):
+    errref("run", "functions", "--seeds", "2")
+    file = tmp_path / "functions.jsonl"
+    file.write_text(file.read_text().replace('"loss": 1.0', '"loss": 0.5', 1))
+    status, out, err = errref(*command)
+    assert (status, out) == (2, "") and err.count("\n") == 1
+    assert err.startswith("errref: functions.jsonl, line 2: the line was changed after it was recorded; restore")
+
+
+@pytest.mark.parametrize("command", [["claims"], ["check", "low-loss"], ["run", "functions"]])
+def test_a_ledger_that_cannot_be_used_is_one_sentence_and_exit_2(command, errref, tmp_path, monkeypatch):
+    (tmp_path / "claims.yml").write_text("- id: a\n  id: b\n")
+    load = claims.load
+    monkeypatch.setattr(claims, "load", lambda: load(tmp_path / "claims.yml"))
+    message = "errref: Line 2 of the ledger: the key 'id' stands twice; rename or remove one.\n"
+    assert errref(*command) == (2, "", message)
+
+
+def test_a_folder_in_the_place_of_the_rows_is_one_sentence_and_exit_2(study, errref, tmp_path):
+    (tmp_path / "functions.jsonl").mkdir()
+    for command in (["claims"], ["run", "functions"]):
+        status, _, err = errref(*command)
+        assert status == 2 and "functions.jsonl" in err and err.count("\n") == 1
+
+
+# -- installed ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_command_is_installed(tmp_path):
+    command = Path(sys.executable).with_name("errref")
+    done = subprocess.run([command, "--version"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"errref {__version__}\n")
+    done = subprocess.run([command, "claims", "table-arithmetik"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and "did you mean table-arithmetic" in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,433 @@
+"""What a chapter shows was executed, is compared when executed again, and shows every recorded row that changes."""
+
+import json
+import math
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from errref import records, report
+from errref.records import Row
+from tests.nbval_tolerance import close, numbers, settings, texts, tolerance
+from tools import notebooks
+
+ROOT = notebooks.ROOT
+CHAPTERS = notebooks.chapters()
+STUDIES = sorted(path.stem for path in (ROOT / "results").glob("*.jsonl"))
+chapter = pytest.mark.parametrize("path", CHAPTERS, ids=[path.stem for path in CHAPTERS])
+
+
+# -- the committed chapters --------------------------------------------------------------------------------------------
+
+
+def code_cells(path):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+@chapter
+def test_a_committed_chapter_is_executed_without_error_and_fresh(path):
+    assert notebooks.complaint(path) is None
+
+
+@chapter
+def test_a_chapter_was_executed_once_from_top_to_bottom(path):
+    assert [cell.execution_count for cell in code_cells(path)] == list(range(1, len(code_cells(path)) + 1))
+
+
+@chapter
+def test_a_chapter_stores_no_warning_and_no_progress_bar(path):
+    streams = [o for cell in code_cells(path) for o in cell.outputs if o.output_type == "stream"]
+    assert not [o.text for o in streams if o.name == "stderr"]
+
+
+@chapter
+def test_no_cell_opts_out_of_the_comparison(path):
+    for cell in code_cells(path):
+        assert not re.search(r"NBVAL_|PYTEST_VALIDATE", cell.source, re.IGNORECASE)
+        tags = [tag for tag in cell.metadata.get("tags", []) if "nbval" in tag or "raises" in tag]
+        assert all(re.fullmatch(r"nbval-loss|nbval-rtol=[-.e\d]+", tag) for tag in tags), tags
+
+
+def floats(text):
+    """Places and values of the floats of a text, found without the comparator's own expression."""
+    for run in re.finditer(r"[\d.eE+-]*\d[\d.eE+-]*", text):
+        word = run[0].rstrip(".+-eE")
+        if "." in word or "e" in word.lower():
+            try:
+                yield run.start(), run.start() + len(word), float(word)
+            except ValueError:
+                continue
+
+
+@chapter
+def test_every_stored_float_is_caught_when_shifted_by_twice_its_tolerance(path):
+    for cell in code_cells(path):
+        how = settings(cell.metadata.get("tags", []))
+        for text in (text for output in cell.outputs for text in texts(output)):
+            assert close(text, text, **how)
+            for start, end, value in floats(text):
+                below, above = tolerance(value, **how)
+                for shifted in (value - 2 * below, value + 2 * above):
+                    edited = f"{text[:start]}{shifted!r}{text[end:]}"
+                    assert not close(text, edited, **how), f"{text[start - 20 : end + 20]} -> {shifted}"
+
+
+# -- every recorded row ------------------------------------------------------------------------------------------------
+
+
+def shifts(value):
+    """A number, moved by twice its tolerance in either direction: a loss by a factor, an integer and a zero by 1."""
+    if isinstance(value, int) or value == 0:
+        return value - 1, value + 1
+    return value / 10**0.1, value * 10**0.1
+
+
+def moved(rows, i, number, value):
+    """The same rows with one number of one row replaced."""
+    return [*rows[:i], replace(rows[i], numbers={**rows[i].numbers, number: value}), *rows[i + 1 :]]
+
+
+def columns(rows):
+    """Numbers that `report.digest` condenses into one, with the index of the row of each."""
+    found = {}
+    for i, row in enumerate(rows):
+        group = "grid" if "grid" in row.config else json.dumps(row.config)
+        for name in row.numbers:
+            found.setdefault((group, name), []).append(i)
+    return found
+
+
+def assert_digest_shows_every_number(rows, text, how):
+    """Each shifted number changes what its column is condensed into; and what is condensed is what the digest shows."""
+    assert close(report.digest(rows), text, **how), "the stored digest is not that of the rows: run `make notebooks`"
+    for (group, name), indices in columns(rows).items():
+        values = [rows[i].numbers[name] for i in indices]
+        condensed = report.condensed(values)
+        assert f"{name}={condensed}" in report.digest([rows[i] for i in indices])
+        for k, value in enumerate(values):
+            for other in shifts(value):
+                fresh = report.condensed([*values[:k], other, *values[k + 1 :]])
+                mend = "tag the cell with a smaller tolerance, such as nbval-rtol=1e-7"
+                assert not close(condensed, fresh, **how), f"{group}, {name}: {value} -> {other} is not seen; {mend}"
+        assert not close(text, report.digest(moved(rows, indices[-1], name, shifts(values[-1])[1])), **how)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_recorded_row_that_is_shifted_changes_the_digest_of_its_chapter(study):
+    cells = [cell for cell in code_cells(ROOT / "book" / f"{study}.ipynb") if "report.digest(" in cell.source]
+    assert len(cells) == 1, f"{study}.ipynb must print report.digest(rows) in one cell"
+    stored = "".join(text for output in cells[0].outputs for text in texts(output))
+    how = settings(cells[0].metadata.get("tags", []))
+    assert not how["loss"], "a digest of recorded rows is exact on every machine"
+    assert_digest_shows_every_number(records.read(study), stored.rstrip("\n"), how)
+
+
+def study_like_rows():
+    """Rows as an experiment records them: losses over many powers of ten, counts, shares, zeros, and a large grid."""
+    for config in ({"function": "linear", "half_width": 1}, {"function": "cubic", "half_width": 1}):
+        for seed in range(20):
+            loss = 10.0 ** (-9 * math.sin(seed + len(config["function"])) ** 2)
+            rest = {"steps": 81_234 + seed, "parameters": 256, "right": 1 - loss / 2, "zero": 0.0, "hit": seed % 2}
+            yield Row("study", config, seed, {"loss": loss, "gain": 0.5 - seed % 3, **rest})
+    for width in range(48):
+        for seed in range(20):
+            yield Row("study", {"grid": 1, "width": width}, seed, {"steps_2000": 10.0 ** -(3 + seed % 5)})
+
+
+def test_the_digest_shows_every_number_of_a_study():
+    rows = list(study_like_rows())
+    assert_digest_shows_every_number(rows, report.digest(rows), settings([]))
+
+
+def test_the_digest_shows_a_row_that_is_missing_or_moved_to_another_configuration():
+    rows = list(study_like_rows())
+    text = report.digest(rows)
+    assert not close(text, report.digest(rows[1:]))
+    assert not close(text, report.digest([replace(rows[0], config=rows[25].config), *rows[1:]]))
+    assert close(text, report.digest(sorted(rows, key=lambda row: (str(row.config) != str(rows[0].config), -row.seed))))
+
+
+def test_the_digest_test_notices_an_insensitive_digest():
+    rows = list(study_like_rows())
+    with pytest.raises(AssertionError, match="is not seen"):
+        assert_digest_shows_every_number(rows, report.digest(rows), {"rtol": 0.01})
+
+
+# -- the comparator ----------------------------------------------------------------------------------------------------
+
+
+def test_floats_are_found_and_versions_names_and_integers_are_not():
+    text = "1.5 of -2e-9, .25, [0.1 3.] 93.4 %, x=1.0, 7-8.5; version 3.11.2, 12 cells, jump_1.5x, a1.5, <b>4.0</b>"
+    assert numbers(text) == [1.5, -2e-9, 0.25, 0.1, 3, 93.4, 1.0, 8.5, 4.0]
+
+
+@pytest.mark.parametrize(
+    "reference, fresh, how, same",
+    [
+        ("loss 1.00000", "loss 1.000009", {}, True),
+        ("loss 1.00000", "loss 1.00002", {}, False),
+        ("loss 1.0", "gain 1.0", {}, False),
+        ("12 cells", "13 cells", {}, False),
+        ("there are 12345678.", "there are 12345679.", {}, False),
+        ("93.4 %", "93.4001 %", {}, True),
+        ("93.4 %", "93.5 %", {}, False),
+        ("93.4 %", "93.4", {}, False),
+        ("a 9.999999 b", "a 10.000001 b", {}, True),
+        ("a  9.999999 b", "a 10.000001 b", {}, True),
+        ("0.0", "-1e-15", {}, True),
+        ("3e-10", "9e-10", {}, False),
+        ("1.0 2.0", "1.0", {}, False),
+        ("1.00", "1.02", {"rtol": 0.03}, True),
+        ("1.00", "1.04", {"rtol": 0.03}, False),
+        ("2e-3", "2.2e-3", {"loss": True}, True),
+        ("2e-3", "2.3e-3", {"loss": True}, False),
+        ("2e-3", "1.7e-3", {"loss": True}, False),
+        ("3e-9", "5e-7", {"loss": True}, True),
+        ("3e-9", "2e-6", {"loss": True}, False),
+        ("2e-6", "3e-9", {"loss": True}, False),
+        ("-12.0 %", "-13.0 %", {"loss": True}, True),
+        ("-12.0 %", "12.0 %", {"loss": True}, False),
+        ("n=20", "n=21", {"loss": True}, False),
+        ("nan", "inf", {}, False),
+        ("1e400", "1e400", {}, True),
+    ],
+)
+def test_close(reference, fresh, how, same):
+    assert close(reference, fresh, **how) == same
+
+
+@pytest.mark.parametrize("loss", [False, True])
+@pytest.mark.parametrize("value", [0.0, 3e-10, 9.9e-7, 1.1e-6, 0.5, 93.4, 1e6, -3e-10, -0.5])
+def test_a_float_agrees_up_to_its_tolerance_and_not_at_twice_that(value, loss):
+    below, above = tolerance(value, loss=loss)
+    assert close(f"{value!r}.", f"{value!r}.") and below > 0 and above > 0
+    for inside in (value - 0.99 * below, value + 0.99 * above):
+        assert close(f"{value!r} s", f"{inside!r} s", loss=loss)
+    for outside in (value - 2 * below, value + 2 * above):
+        assert not close(f"{value!r} s", f"{outside!r} s", loss=loss)
+
+
+def test_tags_set_the_tolerance_of_a_cell():
+    assert settings(["hide-input"]) == {"rtol": 1e-5, "loss": False}
+    assert settings(["nbval-rtol=1e-2"]) == {"rtol": 1e-2, "loss": False}
+    assert settings(["nbval-loss"]) == {"rtol": 1e-5, "loss": True}
+    with pytest.raises(ValueError, match="many"):
+        settings(["nbval-rtol=many"])
+
+
+# -- the gate ----------------------------------------------------------------------------------------------------------
+
+
+def write(path, *cells, uses=None):
+    """A notebook that claims to have been executed, with a hash that fits its code (or another one)."""
+    notebook = new_notebook(cells=[new_markdown_cell("# Title"), *cells])
+    notebook.metadata["errref"] = {"uses": uses or notebooks.fingerprint(notebook)}
+    nbformat.write(notebook, path)
+    return path
+
+
+def cell(source, *outputs, count=1, tags=()):
+    outputs = [new_output("stream", name="stdout", text=o) if isinstance(o, str) else o for o in outputs]
+    return new_code_cell(source, outputs=outputs, execution_count=count, metadata={"tags": list(tags)})
+
+
+def result(**data):
+    return new_output("execute_result", {f"text/{form}": text for form, text in data.items()}, execution_count=1)
+
+
+def test_a_good_notebook_has_no_complaint(tmp_path):
+    assert notebooks.complaint(write(tmp_path / "good.ipynb", cell("print(1.5)", "1.5\n"))) is None
+
+
+error = new_output("error", ename="ZeroDivisionError", evalue="division by zero", traceback=[])
+
+
+@pytest.mark.parametrize(
+    "cells, uses, complaint",
+    [
+        ([cell("1 / 0", error)], None, "stores an error"),
+        ([cell("print(1)", count=None)], None, "never executed"),
+        ([cell("print(1)", "1\n"), cell("print(2)", count=None)], None, "never executed"),
+        ([cell("print(1)", "1\n")], "0123456789abcdef", "is stale"),
+        ([cell("%matplotlib inline")], "0123456789abcdef", "not a notebook of plain Python"),
+    ],
+    ids=["raises", "unexecuted", "partly unexecuted", "stale", "magic"],
+)
+def test_a_bad_notebook_is_refused_by_name(cells, uses, complaint, tmp_path):
+    path = write(tmp_path / "bad.ipynb", *cells, uses=uses or "x" * 16)
+    if uses is None:
+        path = write(path, *cells)
+    assert re.match(rf"bad\.ipynb .*{complaint}.*make notebooks", notebooks.complaint(path))
+
+
+def test_a_changed_source_makes_a_notebook_stale(tmp_path):
+    path = write(tmp_path / "page.ipynb", cell("print(1)", "1\n"))
+    path.write_text(path.read_text().replace("print(1)", "print(1 )"))
+    assert "is stale" in notebooks.complaint(path)
+
+
+def test_a_file_that_is_no_notebook_is_refused_by_name(tmp_path):
+    (tmp_path / "torn.ipynb").write_text('{"cells": [')
+    assert notebooks.complaint(tmp_path / "torn.ipynb").startswith("torn.ipynb is not a notebook")
+
+
+def test_check_names_each_bad_notebook_and_repairs_nothing(tmp_path, monkeypatch, capsys):
+    (tmp_path / "book").mkdir()
+    write(tmp_path / "book" / "fine.ipynb", cell("print(1)", "1\n"))
+    bad = write(tmp_path / "book" / "raises.ipynb", cell("1 / 0", error))
+    before = bad.read_bytes()
+    monkeypatch.setattr(notebooks, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["notebooks.py", "--check"])
+    assert notebooks.main() == 1
+    assert capsys.readouterr().err.count(".ipynb") == 1 and bad.read_bytes() == before
+    bad.unlink()
+    assert notebooks.main() == 0
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    """What nbval says of notebooks whose stored outputs are right, nearly right, or edited by hand: failed or not."""
+    folder = tmp_path_factory.mktemp("nbval")
+    show = "class H:\n    _repr_html_ = lambda self: '<td>0.500000</td>'\n    __repr__ = lambda self: 'H'\nH()"
+    svg = 'from IPython.display import SVG\nSVG(\'<svg xmlns="http://www.w3.org/2000/svg"><g id="%s"/></svg>\' % id(H))'
+    old = new_output("execute_result", {"text/plain": "<IPython.core.display.SVG object>", "image/svg+xml": "<svg/>"})
+    cases = {
+        "right": cell("print(f'{22 / 7:.6f} of 3 words')", "3.142857 of 3 words\n"),
+        "within": cell("print(f'{22 / 7:.6f} of 3 words')", "3.142870 of 3 words\n"),
+        "float": cell("print(f'{22 / 7:.6f} of 3 words')", "3.142920 of 3 words\n"),
+        "integer": cell("print(f'{22 / 7:.6f} of 3 words')", "3.142857 of 4 words\n"),
+        "word": cell("print(f'{22 / 7:.6f} of 3 words')", "3.142857 of 3 birds\n"),
+        "html": cell(show, result(plain="H", html="<td>0.500000</td>")),
+        "html float": cell(show, result(plain="H", html="<td>0.500010</td>")),
+        "picture": cell(svg, old),
+        "result": cell("0.25", result(plain="0.25001")),
+        "loss": cell("print(2.0e-3)", "0.0021\n", tags=["nbval-loss"]),
+        "loss beyond": cell("print(2.0e-3)", "0.0026\n", tags=["nbval-loss"]),
+        "rtol": cell("print(1.0)", "1.005\n", tags=["nbval-rtol=1e-2"]),
+        "rtol beyond": cell("print(1.0)", "1.02\n", tags=["nbval-rtol=1e-2"]),
+        "output removed": cell("print(1.0)"),
+        "output added": cell("x = 1", "1.0\n"),
+        "raises": cell("1 / 0"),
+    }
+    write(folder / "cases.ipynb", *cases.values())
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    options = ["-p", "tests.nbval_tolerance", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env", "-q"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        *options,
+        "-c",
+        folder / "pytest.ini",
+        f"--junitxml={folder}/out.xml",
+        folder,
+    ]
+    subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120)
+    found = [case.find("failure") is not None for case in ElementTree.parse(folder / "out.xml").iter("testcase")]
+    return dict(zip(cases, found, strict=True))
+
+
+@pytest.mark.parametrize("case", ["right", "within", "html", "picture", "loss", "rtol"])
+def test_nbval_lets_a_notebook_pass_that_agrees(case, outcomes):
+    assert outcomes[case] is False
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "float",
+        "integer",
+        "word",
+        "html float",
+        "result",
+        "loss beyond",
+        "rtol beyond",
+        "output removed",
+        "output added",
+    ],
+)
+def test_nbval_refuses_a_notebook_that_was_edited_by_hand(case, outcomes):
+    assert outcomes[case] is True
+
+
+def test_nbval_refuses_a_notebook_that_raises(outcomes):
+    assert outcomes["raises"] is True
+
+
+# -- what a chapter depends on -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A copy of what chapters depend on, that a test may change."""
+    shutil.copytree(ROOT / "errref", tmp_path / "errref", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "book").mkdir()
+    shutil.copy(ROOT / "book" / "claims.yml", tmp_path / "book")
+    (tmp_path / "results").mkdir()
+    for name in ("functions", "intuition"):
+        (tmp_path / "results" / f"{name}.jsonl").write_text("rows\n")
+    monkeypatch.setattr(notebooks, "ROOT", tmp_path)
+    return tmp_path
+
+
+def page(source):
+    return new_notebook(cells=[new_code_cell(source)])
+
+
+CHAPTER = "from errref import report\nfrom errref.experiments import functions\nfrom errref.figures import use_style"
+
+
+def test_a_change_of_any_file_that_a_chapter_uses_makes_it_stale(project):
+    files = notebooks.used(page(CHAPTER))
+    names = {file.relative_to(project).as_posix() for file in files}
+    needed = {
+        "book/claims.yml",
+        "results/functions.jsonl",
+        "errref/exact.py",
+        "errref/claims.py",
+        "errref/static/errref.mplstyle",
+    }
+    assert needed <= names and "results/intuition.jsonl" not in names
+    before = notebooks.fingerprint(page(CHAPTER))
+    for file in files:
+        content = file.read_bytes()
+        file.write_bytes(content + b"\n")
+        assert notebooks.fingerprint(page(CHAPTER)) != before, file
+        file.write_bytes(content)
+    (project / "results" / "intuition.jsonl").write_text("other rows\n")
+    assert notebooks.fingerprint(page(CHAPTER)) == before
+
+
+def test_a_page_that_judges_the_whole_ledger_depends_on_all_rows_and_derivations(project):
+    names = {file.relative_to(project).as_posix() for file in notebooks.used(page("from errref import report"))}
+    assert {"results/functions.jsonl", "results/intuition.jsonl", "errref/experiments/functions.py"} <= names
+
+
+def test_nothing_that_a_chapter_imports_is_missed():
+    show = "import sys\nfor name, module in sys.modules.items():\n    if 'errref' in name: print(module.__file__)"
+    command = [sys.executable, "-c", f"{CHAPTER}\n{show}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= {str(file) for file in notebooks.used(page(CHAPTER))}
+
+
+def test_executing_twice_makes_no_difference_and_a_failing_notebook_is_left_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(notebooks, "ROOT", tmp_path)
+    source = "import ipywidgets\nslider = ipywidgets.IntSlider(2)\nprint(1.5)\nipywidgets.HBox([slider])"
+    path = write(tmp_path / "page.ipynb", cell(source, count=None), cell("slider", count=None))
+    notebooks.execute(path)
+    first = path.read_bytes()
+    assert notebooks.complaint(path) is None and b"1.5" in first and b"widget-state" in first
+    notebooks.execute(path)
+    assert path.read_bytes() == first
+    broken = write(tmp_path / "broken.ipynb", cell("print(2)", count=None), cell("1 / 0", count=None))
+    before = broken.read_bytes()
+    with pytest.raises(Exception, match="ZeroDivisionError"):
+        notebooks.execute(broken)
+    assert broken.read_bytes() == before

@@ -1,0 +1,233 @@
+"""A verdict reads the same in a terminal, in JSON and on a page, and the page can be read by everybody."""
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+
+from errref import claims, records, report
+from errref.claims import Claim, Reading, Verdict
+from errref.records import Row
+
+RULE = {"experiment": "functions", "seeds": 3, "confidence": 0.95, "statistic": "reduction", "bound": {"above": 0}}
+ONE = Claim("one", "paper", "sec. 1", "It falls < by 90 %.", "measured", "functions", "90 %", rule=RULE)
+TWO = Claim("two", "blog", "end", "It falls.", "measured", "traps", rule={**RULE, "readings": {"a": {}, "b": {}}})
+PROOF = Claim("proof", "paper", "sec. 2", "It follows.", "derived", "functions", rule={"derivation": "functions.f"})
+BARE = Claim("bare", "paper", "sec. 3", "It is so.", "measured", "traps", "so")
+VERDICTS = [
+    Verdict(ONE, "reproduced", [Reading("as printed", 0.934, (0.9, 0.95), 20, True)]),
+    Verdict(TWO, "partly", [Reading("a", 0.5, (0.25, 0.75), 30, True), Reading("b", -2.0, (-3.0, -1.0), 20, False)]),
+    Verdict(PROOF, "refuted", [Reading("at 0", "jump < 0", None, None, False)]),
+    Verdict(BARE, "open"),
+]
+
+
+@pytest.mark.parametrize(
+    "value, statistic, shown",
+    [
+        (0.9344, "reduction", "93.4 %"),
+        (1, "share", "100.0 %"),
+        (-2.5, "reduction", "-250.0 %"),
+        (3.21e-9, "median", "3.21e-09"),
+        (0.0, "median", "0"),
+        (1.4142, "median", "1.41"),
+        (-8.53, "log10_median", "-8.53"),
+        (None, "median", "–"),
+        ("a jump", "", "a jump"),
+    ],
+)
+def test_numbers_are_shown_as_a_page_prints_them(value, statistic, shown):
+    assert report.show(value, statistic) == shown
+
+
+def test_what_was_found_is_told_in_a_few_words():
+    assert [report.summary(verdict) for verdict in VERDICTS] == [
+        "93.4 % [90.0 %, 95.0 %]",
+        "holds for 1 of 2: a",
+        "jump < 0",
+        "–",
+    ]
+    assert [report.n_of(verdict) for verdict in VERDICTS] == [20, 20, None, None]
+
+
+def test_the_text_table_has_a_line_for_each_claim_that_fits_a_terminal():
+    heading, *lines = report.as_text(VERDICTS).splitlines()
+    assert heading.split() == ["claim", "paper", "n", "verdict", "recorded"]
+    assert [line.split()[0] for line in lines] == ["one", "two", "proof", "bare"]
+    assert "reproduced" in lines[0] and "93.4 %" in lines[0]
+    ledger = [Verdict(claim, "open") for claim in claims.load().values()]
+    assert all(len(line) <= 120 for line in report.as_text([*VERDICTS, *ledger]).splitlines())
+
+
+def test_the_object_of_a_verdict_is_plain_json():
+    one, two, proof, bare = json.loads(json.dumps([report.as_object(v) for v in VERDICTS], allow_nan=False))
+    assert one == {
+        **{"id": "one", "source": "paper", "where": "sec. 1", "claim": "It falls < by 90 %.", "kind": "measured"},
+        **{"chapter": "functions", "paper": "90 %", "recorded": 0.934, "interval": [0.9, 0.95], "holds": True},
+        **{"n": 20, "verdict": "reproduced"},
+    }
+    assert two["recorded"] == {"a": 0.5, "b": -2.0} and two["interval"]["b"] == [-3.0, -1.0] and two["paper"] is None
+    assert proof["recorded"] == "jump < 0" and proof["interval"] is None and proof["n"] is None
+    assert bare["recorded"] is None and bare["interval"] is None and bare["verdict"] == "open"
+
+
+def test_an_infinite_number_is_null_in_json():
+    reading = Reading("as printed", float("-inf"), (float("-inf"), 0.5), 20, None)
+    found = report.as_object(Verdict(ONE, "open", [reading]))
+    assert found["recorded"] is None and found["interval"] == [None, 0.5]
+
+
+# -- rows of the project -----------------------------------------------------------------------------------------------
+
+
+def rows(value, seeds=range(3)):
+    configs = [{"function": name, "half_width": 1} for name in ("linear", "cubic")]
+    return [Row("functions", config, seed, {"base": 1.0, "reflection": value}) for config in configs for seed in seeds]
+
+
+def keep(folder, found, rules):
+    numbers = {row.key: row.numbers for row in found}
+    work = [(row.config, row.seed) for row in found]
+    run = lambda config, seed: numbers[Row("functions", config, seed, {}).key]  # noqa: E731
+    records.record("functions", run, work, rules=rules, folder=folder, progress=False)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project whose rows of `functions` reduce the loss to 1 %, on 20 seeds."""
+    monkeypatch.setattr(records, "packaged", lambda *parts: tmp_path.joinpath(*parts))
+    rules = {name: claim.rule_hash for name, claim in claims.load().items()}
+    keep(tmp_path / "results", rows(0.01, range(20)), rules)
+    return tmp_path
+
+
+def test_verdicts_are_judged_on_the_recorded_rows_in_the_order_of_the_ledger(project):
+    assert [verdict.claim.id for verdict in report.verdicts(folder=project / "elsewhere")] == list(claims.load())
+    linear, cubic = report.verdicts(["table-linear", "table-cubic"])
+    assert linear.word == cubic.word == "reproduced" and linear.readings[0].value == 0.99
+    assert report.verdicts(["table-linear"], project / "elsewhere")[0].word == "open"
+
+
+def test_a_derived_claim_of_an_experiment_does_not_hide_its_rows(project):
+    for names in (["table-arithmetic", "table-linear"], ["table-linear", "table-arithmetic"]):
+        assert {verdict.claim.id: verdict.word for verdict in report.verdicts(names)}["table-linear"] == "reproduced"
+
+
+@pytest.mark.parametrize("rules, changed", [({}, True), ({"table-linear": "other"}, True), (None, False)])
+def test_a_rule_that_was_written_or_changed_after_the_rows_is_marked(rules, changed, tmp_path, monkeypatch):
+    claim = claims.load()["table-linear"]
+    monkeypatch.setattr(records, "packaged", lambda *parts: tmp_path.joinpath(*parts))
+    assert not report.rule_changed(claim)
+    keep(tmp_path / "results", rows(0.5), {claim.id: claim.rule_hash} if rules is None else rules)
+    assert report.rule_changed(claim) is changed
+    assert ("written or changed after rows" in report.box(claim.id)._repr_html_()) is changed
+    assert not report.rule_changed(claims.load()["table-arithmetic"])
+
+
+def test_a_box_shows_recorded_and_fresh_side_by_side(project):
+    box = report.box("table-linear", "table-arithmetic", fresh=rows(0.5, range(1000, 1003)))
+    text, html = repr(box), box._repr_html_()
+    assert "table-linear: reproduced   (paper: 90 % (3e-9 to 3e-10))" in text
+    assert "    linear | 99.0 % [99.0 %, 99.0 %] | 20 | 50.0 % (n=3) | holds" in text
+    assert "table-arithmetic: partly" in text and "printed 92 % | does not hold" in text
+    assert "<td>99.0 % [99.0 %, 99.0 %]</td><td>20</td><td>50.0 % (n=3)</td><td>holds</td>" in html
+    assert "<td>–</td>" in report.box("table-linear")._repr_html_()
+    assert "<td>–</td>" in report.box("table-linear", fresh=[])._repr_html_()
+
+
+class Table(HTMLParser):
+    """The tables of a page: captions, headers with their scope, cells; every tag must be closed."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.captions, self.scopes, self.ids, self.lines = [], [], [], [], []
+        self.feed(html)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.open.append(tag)
+        attributes = dict(attributes)
+        self.scopes += [attributes.get("scope")] if tag == "th" else []
+        self.ids += [attributes["id"]] if "id" in attributes else []
+        self.captions += [""] if tag == "caption" else []
+        self.lines += [[]] if tag == "tr" else []
+        if tag in ("td", "th"):
+            self.lines[-1].append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "caption" in self.open:
+            self.captions[-1] += data
+        elif "td" in self.open or "th" in self.open:
+            self.lines[-1][-1] += data
+
+
+@pytest.mark.parametrize("page", [report.Box(VERDICTS), report.scorecard(VERDICTS)], ids=["box", "scorecard"])
+def test_every_table_has_a_caption_and_headers_for_columns_and_lines(page):
+    table = Table(page._repr_html_())
+    tables = len(VERDICTS) if isinstance(page, report.Box) else 1
+    readings = 1 + 2 + 1 if isinstance(page, report.Box) else len(VERDICTS)
+    assert len(table.captions) == tables and all(table.captions)
+    assert table.scopes.count("row") == readings and set(table.scopes) == {"col", "row"}
+    assert len(table.lines) == tables + readings
+    texts = [*table.captions, *(cell for line in table.lines for cell in line)]
+    assert any("It falls < by 90 %." in text for text in texts) and any("jump < 0" in text for text in texts)
+
+
+def test_a_line_has_as_many_cells_as_there_are_column_headers():
+    for verdict in VERDICTS:
+        lines = Table(report.Box([verdict])._repr_html_()).lines
+        assert {len(line) for line in lines} == {3 if verdict.claim.kind == "derived" else 5}
+    assert {len(line) for line in Table(report.scorecard(VERDICTS)._repr_html_()).lines} == {7}
+
+
+def test_the_scorecard_has_an_anchor_for_each_claim_and_a_link_where_the_chapter_exists(tmp_path, monkeypatch):
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "functions.ipynb").touch()
+    monkeypatch.setattr(records, "packaged", lambda *parts: tmp_path.joinpath(*parts))
+    html = report.scorecard(VERDICTS)._repr_html_()
+    assert Table(html).ids == ["claim-one", "claim-two", "claim-proof", "claim-bare"]
+    assert html.count('<a href="functions.html">') == 2 and "traps.html" not in html
+    assert repr(report.scorecard(VERDICTS)) == report.as_text(VERDICTS)
+
+
+# -- the digest --------------------------------------------------------------------------------------------------------
+
+
+def test_a_digest_has_a_paragraph_for_each_configuration_and_one_for_the_grid():
+    found = [*rows(0.01), *(Row("functions", {"grid": 1, "hidden": h}, 0, {"steps_2000": 1e-3}) for h in (5, 10))]
+    assert report.digest(found).splitlines() == [
+        "function=linear half_width=1: 3 rows",
+        "    base=0.000000 reflection=-2.000000",
+        "function=cubic half_width=1: 3 rows",
+        "    base=0.000000 reflection=-2.000000",
+        "grid: 2 rows",
+        "    steps_2000=-3.000000",
+    ]
+
+
+def test_a_digest_does_not_depend_on_the_order_of_seeds_and_fits_a_page():
+    numbers = {f"number_{k}": 0.1 * (k + 1) for k in range(30)}
+    found = [Row("study", {"x": 1}, seed, {n: v**seed for n, v in numbers.items()}) for seed in range(20)]
+    assert report.digest(found) == report.digest(found[::-1])
+    assert all(len(line) <= 100 for line in report.digest(found).splitlines())
+    assert report.digest([]) == ""
+
+
+@pytest.mark.parametrize(
+    "values, condensed",
+    [
+        ([1, 2, 3], "6"),
+        ([True, False], "1"),
+        ([0.1, 0.001], "-2.000000"),
+        ([0.1, 0.0, 0.001], "-2.000000(zero:1,negative:0)"),
+        ([0.1, -0.001], "-2.000000(zero:0,negative:1)"),
+        ([0.0, 0.0], "(zero:2,negative:0)"),
+        ([1, 0.01], "-1.000000"),
+    ],
+)
+def test_condensed(values, condensed):
+    assert report.condensed(values) == condensed
