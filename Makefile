@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/ready
-SEEDS ?= 20
 
 .PHONY: help book test lint lab notebooks record bench test-long clean
 
@@ -37,8 +36,8 @@ lab: $(READY)  ## the chapters in JupyterLab
 notebooks: $(READY)  ## execute the chapters that are stale
 	$(RUN) tools/notebooks.py
 
-record: $(READY)  ## record what is missing of every experiment (SEEDS=20)
-	for name in intuition isodata functions; do $(VENV)/bin/errref run $$name --seeds $(SEEDS) || exit; done
+record: $(READY)  ## record what is missing of every experiment
+	for name in intuition isodata functions; do $(VENV)/bin/errref run $$name || exit; done
 
 bench: $(READY)  ## speed, side by side with peers, as ratios
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .[bench]

@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: errref run functions --seeds 20",
     )
     run.add_argument("name", metavar="NAME", help=f"one of {', '.join(experiments.NAMES)}")
-    run.add_argument("--seeds", type=_positive, default=20, metavar="N", help="seeds 0 to N-1 (default: %(default)s)")
+    run.add_argument("--seeds", type=_positive, metavar="N", help="seeds 0 to N-1 (default: as many as the book has)")
     _results_option(run)
     _jobs_option(run)
     run.set_defaults(command=_run)
@@ -107,7 +107,8 @@ def _claims(given: argparse.Namespace) -> int:
 def _run(given: argparse.Namespace) -> int:
     module = experiments.load(given.name)
     rules = {c.id: c.rule_hash for c in claims.load().values() if c.experiment == given.name and c.kind != "derived"}
-    work = [(config, seed) for seed in range(given.seeds) for config in module.configurations()]
+    seeds = given.seeds or module.SEEDS
+    work = [(config, seed) for seed in range(seeds) for config in module.configurations()]
     how = {"folder": given.results, "jobs": given.jobs, "progress": not given.quiet}
     new = records.record(given.name, module.run, work, rules=rules, **how)
     print(f"{new} new rows of {len(work)} in {records.results_file(given.name, given.results)}")

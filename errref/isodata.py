@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, check_random_
 
 _Entry = dict[str, Any]
 _BLOCK = 128  # rows at a time: read from memory once, then used from the cache
-_TIE = 1e-10  # such a fraction is no difference: else rounding would break ties, and D_j > D hold for a single cluster
+_TIE = 1e-10  # so little is no difference: else rounding would break ties, and tell clusters apart that are alike
 
 
 class Isodata(ClusterMixin, BaseEstimator):
@@ -25,7 +25,7 @@ class Isodata(ClusterMixin, BaseEstimator):
     while there are at most half of the desired clusters, so that the parity of ``max_iter`` can decide the result.
 
     Below, spread is the root mean square distance of the samples to their mean. Lengths that differ by less than 1e-10
-    of it are equal, and so are distances to centres by less than 1e-10 of themselves; ties go to the lowest index.
+    of it are equal, and so are squared distances of samples to centres by 1e-10 of themselves. Ties: the lowest index.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ class Isodata(ClusterMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Cluster the samples X, (n_samples, n_features); y is ignored. Raise ValueError where one of them is unfit."""
+        """Cluster the samples X, (n_samples, n_features); y is ignored. A ValueError names what is unfit, and how."""
         samples = validate_data(self, X, dtype=[np.float64, np.float32], order="C")
         if self.min_samples > len(samples):
             raise ValueError(f"min_samples={self.min_samples} is more than n_samples={len(samples)}; make it smaller.")

@@ -66,7 +66,7 @@ class Claim:
         return hashlib.sha256(json.dumps(self.rule, sort_keys=True).encode()).hexdigest()[:12]
 
 
-class _Yaml(yaml.SafeLoader):
+class _Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """YAML that refuses a key which stands twice; YAML itself keeps the last and says nothing."""
 
     def construct_mapping(self, node, deep=False):

@@ -204,7 +204,7 @@ def _as_torch(weights: Weights) -> Any:
         raise ImportError("This needs torch; install it with `pip install errref[torch]`.") from error
     w, b, v, c = weights
     # skip_init: drawing weights only to overwrite them would move torch's global random state.
-    linear = partial(torch.nn.utils.skip_init, torch.nn.Linear, dtype=torch.float64)
+    linear = partial(torch.nn.utils.skip_init, torch.nn.Linear)
     network = torch.nn.Sequential(linear(w.shape[1], len(w)), torch.nn.ReLU(), linear(len(w), 1))
     for parameter, values in zip(network.parameters(), (w, b, v[np.newaxis], np.array([c])), strict=True):
         parameter.data = torch.tensor(values)

@@ -35,15 +35,16 @@ class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
         Learns ``routes_``. None is ``KNeighborsClassifier(1)``.
     errors : None, float, bool array of shape (n,) or callable, default=None
         The error cases: a mask, or ``errors(y, prediction)`` that returns one. None is a classifier's wrong answers. A
-        regressor takes the share with the largest absolute residuals, too: None is 0.5, the number is rounded, ties with
-        the last are in, NaN is the largest residual, and 0 is never an error.
+        regressor takes the share with the largest absolute residuals, too: None is 0.5, the number is rounded, ties
+        with the last are in, NaN is the largest residual, and 0 is never an error.
     space : {"input", "output", "both"} or callable, default="input"
         What is clustered: inputs (flattened), targets (labels one-hot), both side by side, or ``space(general, X, y)``
         of shape (n, d), which gets error cases only.
     cv : int, splitter, iterable or None, default=None
         None looks for error cases in the answers on the training data; else in those of `cross_val_predict`.
     random_state : int, RandomState or None, default=None
-        Every ``random_state`` of the general network is set to this; those of other parts get seeds spawned from it.
+        Every ``random_state`` of the general network is set to this seed, so that it equals a plain clone; those of the
+        other parts get seeds spawned from it. With None, each part keeps its own.
 
     Attributes
     ----------

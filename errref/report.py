@@ -98,8 +98,8 @@ def summary(verdict: Verdict) -> str:
 def digest(rows: Iterable[Row]) -> str:
     """Every number of some rows condensed, so that a page which prints it shows when a single one changes.
 
-    One paragraph a configuration, in the order of the rows; configurations with a ``grid`` key share one. Whole numbers
-    are added up; of others stands the mean of log10 of their size, with the zeros and the negative ones counted.
+    One paragraph a configuration, whatever the order of the rows; configurations with a ``grid`` key share one. Whole
+    numbers are added up; of others stands the mean of log10 of their size, and how many are zero or negative.
 
     >>> print(digest(Row("toy", {"b": 1}, seed, {"loss": 10.0**-seed, "steps": 7}) for seed in range(4)))
     b=1: 4 rows
@@ -113,7 +113,7 @@ def digest(rows: Iterable[Row]) -> str:
         for number, value in row.numbers.items():
             columns.setdefault(name, {}).setdefault(number, []).append(value)
     paragraphs = []
-    for name, column in columns.items():
+    for name, column in sorted(columns.items()):
         text = " ".join(f"{number}={condensed(values)}" for number, values in column.items())
         lines = textwrap.wrap(text, 100, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
         paragraphs.append("\n".join([f"{name}: {sizes[name]} rows", *lines]))

@@ -23,7 +23,7 @@ def system():
     return functions.Systems({"function": "quartic"}, seed=1000)
 
 
-# -- the printed table, by hand ------------------------------------------------------------------------------------------
+# -- the printed table, by hand --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_the_derivations_turn_with_the_table(monkeypatch):
     assert [r["holds"] for r in functions.table_discontinuous()] == [True]
 
 
-# -- the data ------------------------------------------------------------------------------------------------------------
+# -- the data --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", datasets.FUNCTIONS)
@@ -103,7 +103,7 @@ def test_no_function_of_x_answers_two_tasks_better_than_their_mean():
         assert functions.mean_squared(mean + shift, y) > bound
 
 
-# -- the systems ---------------------------------------------------------------------------------------------------------
+# -- the systems -----------------------------------------------------------------------------------
 
 
 def test_the_general_network_is_the_plain_network_of_that_seed(system):
@@ -162,7 +162,7 @@ def test_the_grid_starts_from_other_seeds_than_the_verdicts():
     assert functions.run(config, 1)["steps_2000"] == functions.mean_squared(network.predict(X_test), y_test)
 
 
-# -- the rows ------------------------------------------------------------------------------------------------------------
+# -- the rows --------------------------------------------------------------------------------------
 
 
 def test_every_configuration_is_recorded_on_the_seeds_that_the_rules_ask_for(rows):

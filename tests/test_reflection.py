@@ -923,6 +923,25 @@ def test_settings_that_do_not_suit_classification(settings, words):
         classifier(**{"estimator": DummyClassifier(), **settings}).fit(*FOUR)
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"errors": [True] * 3}, "needs a boolean"),
+        ({"errors": 2}, "no share"),
+        ({"space": "x"}, "is none of"),
+        ({"space": "both"}, "strings"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_trained(settings, words):
+    class Never(DummyRegressor):
+        def fit(self, X, y):
+            raise AssertionError("trained")
+
+    X = [["red"], ["green"], ["blue"], ["red"]] if words == "strings" else FOUR[0]
+    with pytest.raises(ValueError, match=words):
+        regressor(estimator=Never(), **settings).fit(X, FOUR[1])
+
+
 @pytest.mark.parametrize("name", ["estimator", "expert", "clusterer", "gate"])
 @pytest.mark.parametrize(
     ("part", "words"), [("network", "Cannot clone object .*network"), (KMeans, "instance .*class")]

@@ -108,6 +108,13 @@ def test_verdicts_are_judged_on_the_recorded_rows_in_the_order_of_the_ledger(pro
     assert report.verdicts(["table-linear"], project / "elsewhere")[0].word == "open"
 
 
+def test_a_derivation_needs_no_rows(project):
+    (project / "results" / "functions.jsonl").write_text("torn")
+    assert report.verdicts(["table-arithmetic"])[0].word == "partly"
+    with pytest.raises(records.RecordError):
+        report.verdicts(["table-linear"])
+
+
 def test_a_derived_claim_of_an_experiment_does_not_hide_its_rows(project):
     for names in (["table-arithmetic", "table-linear"], ["table-linear", "table-arithmetic"]):
         assert {verdict.claim.id: verdict.word for verdict in report.verdicts(names)}["table-linear"] == "reproduced"
@@ -173,6 +180,7 @@ def test_every_table_has_a_caption_and_headers_for_columns_and_lines(page):
     assert len(table.captions) == tables and all(table.captions)
     assert table.scopes.count("row") == readings and set(table.scopes) == {"col", "row"}
     assert len(table.lines) == tables + readings
+    assert page._repr_html_().count("jump &lt; 0") == 1 and "jump < 0" not in page._repr_html_()
     texts = [*table.captions, *(cell for line in table.lines for cell in line)]
     assert any("It falls < by 90 %." in text for text in texts) and any("jump < 0" in text for text in texts)
 
@@ -200,18 +208,18 @@ def test_the_scorecard_has_an_anchor_for_each_claim_and_a_link_where_the_chapter
 def test_a_digest_has_a_paragraph_for_each_configuration_and_one_for_the_grid():
     found = [*rows(0.01), *(Row("functions", {"grid": 1, "hidden": h}, 0, {"steps_2000": 1e-3}) for h in (5, 10))]
     assert report.digest(found).splitlines() == [
-        "function=linear half_width=1: 3 rows",
-        "    base=0.000000 reflection=-2.000000",
         "function=cubic half_width=1: 3 rows",
+        "    base=0.000000 reflection=-2.000000",
+        "function=linear half_width=1: 3 rows",
         "    base=0.000000 reflection=-2.000000",
         "grid: 2 rows",
         "    steps_2000=-3.000000",
     ]
 
 
-def test_a_digest_does_not_depend_on_the_order_of_seeds_and_fits_a_page():
+def test_a_digest_does_not_depend_on_the_order_of_rows_and_fits_a_page():
     numbers = {f"number_{k}": 0.1 * (k + 1) for k in range(30)}
-    found = [Row("study", {"x": 1}, seed, {n: v**seed for n, v in numbers.items()}) for seed in range(20)]
+    found = [Row("study", {"x": x}, seed, {n: v**seed for n, v in numbers.items()}) for x in "ab" for seed in range(20)]
     assert report.digest(found) == report.digest(found[::-1])
     assert all(len(line) <= 100 for line in report.digest(found).splitlines())
     assert report.digest([]) == ""

@@ -1,7 +1,8 @@
 """One module per chapter: one configuration and one seed in, one flat row of numbers out.
 
-A module has ``configurations()``, the list of configurations that are recorded; ``run(config, seed)``, which returns
-the numbers of one row; and one function for each derived claim, which returns its readings.
+A module has ``configurations()`` and ``SEEDS``, the configurations and the number of seeds that are recorded;
+``run(config, seed)``, which returns the numbers of one row; and one function for each derived claim, which returns its
+readings.
 """
 
 from __future__ import annotations

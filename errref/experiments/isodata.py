@@ -6,11 +6,11 @@ at a time leaves its default. Lengths are measured in standard deviations of the
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from scipy.spatial.distance import pdist
-from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -23,6 +23,7 @@ from errref.reflection import ErrorReflectionRegressor
 
 Settings = dict[str, Any]
 FUNCTIONS = ("cubic", "quartic", "jump-piecewise")
+SEEDS = 20  # that are recorded: 0 to 19
 
 # What `Isodata(N_CLUSTERS)` does, with every number written out.
 DEFAULT: Settings = {
@@ -58,13 +59,19 @@ def settings(config: Settings) -> Settings:
     return {name: config.get(name, value) for name, value in DEFAULT.items()}
 
 
+@lru_cache(maxsize=16)
+def general_network(function: str, seed: int) -> ReluRegressor:
+    """Return the trained general network, one for all settings; it is only asked, never changed."""
+    X, y = data({"function": function}, BASE["n_samples"])
+    return ReluRegressor(BASE["hidden"], steps=BASE["steps"], random_state=seed).fit(X, y)
+
+
 def system(config: Settings, seed: int) -> ErrorReflectionRegressor:
     """Fit error reflection with ISODATA set as the configuration says, and the nearest error case's network as gate."""
     X, y = data(config, BASE["n_samples"])
-    network = ReluRegressor(BASE["hidden"], steps=BASE["steps"])
     model = ErrorReflectionRegressor(
-        FrozenEstimator(clone(network).set_params(random_state=seed).fit(X, y)),
-        expert=network,
+        FrozenEstimator(general_network(config["function"], seed)),
+        expert=ReluRegressor(BASE["hidden"], steps=BASE["steps"]),
         clusterer=make_pipeline(StandardScaler(), Isodata(**settings(config))),
         gate=KNeighborsClassifier(1),
         errors=0.5,

@@ -14,6 +14,7 @@ from errref.figures import COLOURS, expert_colour, paper_mark
 from errref.records import Row
 
 NAMES = tuple(FUNCTIONS)
+RATIOS = (1e-4, 1e4)  # ratios beyond are drawn at the edge
 
 
 def targets() -> Figure:
@@ -82,13 +83,15 @@ def losses(rows: Sequence[Row]) -> Figure:
 def ratios(rows: Sequence[Row], systems: dict[str, str]) -> Figure:
     """Loss of each system over the base loss of the same seed: all seeds as dots, the median as a bar.
 
+    Ratios beyond `RATIOS` stand at the edge.
+
     ``systems`` maps the name of a number of the rows to the words of the axis.
     """
     figure, axes = plt.subplots(2, 3, figsize=(7.2, 5.6), sharey=True, sharex=True)
     for ax, name in zip(axes.flat, NAMES, strict=True):
         chosen = numbers_of(rows, name)
         for place, system in enumerate(systems):
-            ratio = np.array([n[system] / n["base"] for n in chosen])
+            ratio = np.clip([n[system] / n["base"] for n in chosen], *RATIOS)
             colour = COLOURS[
                 "reflection" if system == "reflection" else "oracle" if system == "oracle_gate" else "control"
             ]
@@ -96,6 +99,7 @@ def ratios(rows: Sequence[Row], systems: dict[str, str]) -> Figure:
             ax.plot(np.median(ratio) * np.ones(2), place + np.array([-0.35, 0.35]), color=colour, linewidth=3)
         ax.axvline(1, color="black", linewidth=0.8)
         ax.set_xscale("log")
+        ax.set_xlim(RATIOS[0] / 2, RATIOS[1] * 2)
         ax.set_yticks(range(len(systems)), list(systems.values()), fontsize=9)
         ax.text(0.02, 1.02, name, transform=ax.transAxes, fontsize=10)
     axes[0, 0].invert_yaxis()

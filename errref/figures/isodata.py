@@ -71,7 +71,9 @@ def plane(X: Array, history: Sequence[Entry]) -> Figure:
         nearest = _nearest(X, entry["start"])
         for k, number in enumerate(numbers):
             ax.plot(*X[nearest == k].T, "o", color=expert_colour(1 + number), markersize=6)
-            ax.plot(*entry["moved"][k], color=expert_colour(1 + number), **CENTRE)
+        kept = [number for k, number in enumerate(numbers) if k not in entry["discarded"]]
+        for centre, number in zip(entry["moved"], kept, strict=True):
+            ax.plot(*centre, color=expert_colour(1 + number), **CENTRE)
         for k in entry["split"]:
             halves = np.array([entry["centers"][place] for moved, place in links(entry) if moved == k])
             ax.plot(*halves.T, "-", color="black", linewidth=1)
