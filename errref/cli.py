@@ -6,10 +6,12 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from errref import __version__, claims, experiments, records, report
-from errref.claims import Claim, Verdict
+from errref.claims import Claim
+from errref.ledger import readings
 from errref.records import Row
 
 AGREES, DISAGREES, USAGE, PENDING = 0, 1, 2, 3
@@ -129,10 +131,10 @@ def _check(given: argparse.Namespace) -> int:
         return AGREES
     if given.seeds < 2:
         raise ValueError("--seeds must be at least 2: one seed has no interval.")
-    fresh = claims.judge(claim, _measure(claim, given), seeds=2)
+    rows = _measure(claim, given)
     if report.rule_changed(claim, given.results):
         print("  (the rule was written or changed after rows were recorded)")
-    return _compare(recorded, fresh)
+    return _compare(claim, report.rows_of(claim, given.results), rows)
 
 
 def _measure(claim: Claim, given: argparse.Namespace) -> list[Row]:
@@ -148,19 +150,31 @@ def _measure(claim: Claim, given: argparse.Namespace) -> list[Row]:
     return list(records.evaluate(claim.experiment, module.run, work, jobs=given.jobs, progress=not given.quiet))
 
 
-def _compare(recorded: Verdict, fresh: Verdict) -> int:
-    """Print both side by side; they agree where the intervals of every reading meet."""
-    disagree = 0
-    for old, new in zip(recorded.readings, fresh.readings, strict=True):
-        apart = _apart(old.interval, new.interval)
-        disagree += apart
-        both = f"recorded {report.found(recorded, old)} n={old.n} | fresh {report.found(fresh, new)} n={new.n}"
-        print(f"  {old.name}: {both} | {report.holds(old)}{'; the two intervals do not meet' if apart else ''}")
+def _compare(claim: Claim, old: list[Row], new: list[Row]) -> int:
+    """Print both side by side; they agree where the intervals of every reading meet.
+
+    The intervals that must meet are wider than those printed: a claim of many readings would otherwise disagree by
+    chance alone (Bonferroni's correction).
+    """
+    recorded, fresh = claims.judge(claim, old), claims.judge(claim, new, seeds=2)
+    wide = _family_wise(claim)
+    pairs = zip(claims.judge(wide, old).readings, claims.judge(wide, new, seeds=2).readings, strict=True)
+    apart = [_apart(one.interval, other.interval) for one, other in pairs]
+    for k, (one, other) in enumerate(zip(recorded.readings, fresh.readings, strict=True)):
+        both = f"recorded {report.found(recorded, one)} n={one.n} | fresh {report.found(fresh, other)} n={other.n}"
+        print(f"  {one.name}: {both} | {report.holds(one)}{'; the two do not agree' if apart[k] else ''}")
     if not any(r.n for r in recorded.readings):
         print(f"verdict on the fresh rows alone: {fresh.word} (nothing is recorded to compare with)")
         return PENDING
-    print(f"verdict: {recorded.word}; fresh rows {'disagree' if disagree else 'agree'}")
-    return DISAGREES if disagree else AGREES
+    print(f"verdict: {recorded.word}; fresh rows {'disagree' if any(apart) else 'agree'}")
+    return DISAGREES if any(apart) else AGREES
+
+
+def _family_wise(claim: Claim) -> Claim:
+    """The claim with intervals so wide that all its readings together keep the rule's confidence."""
+    assert claim.rule is not None
+    miss = (1 - claim.rule["confidence"]) / len(readings(claim.rule))
+    return replace(claim, rule={**claim.rule, "confidence": 1 - miss})
 
 
 def _apart(one: tuple[float, float] | None, other: tuple[float, float] | None) -> bool:

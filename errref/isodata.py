@@ -261,10 +261,10 @@ def _assign_by_product(X, origin, centers, weights, scale):
             limit = scores[i].min() + (X.shape[1] + 8) * 2.0**-23 * norm + _TIE * (norm + 1) ** 2
             label, rivals, bound = 0, 0, np.inf
             for j in range(len(centers)):
-                if not scores[i, j] > limit:  # so that NaN, from overflow, is a rival too
+                if scores[i, j] <= limit:  # not where they overflow, but so far away all centres tie: the first
                     label, rivals = j, rivals + 1
             for j in range(len(centers)):
-                if rivals > 1 and not scores[i, j] > limit:
+                if rivals > 1 and scores[i, j] <= limit:
                     for f in range(X.shape[1]):
                         deviation[f] = X[low + i, f] - origin[f] - centers[j, f]
                     distance = _length(deviation)

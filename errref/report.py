@@ -90,9 +90,10 @@ def summary(verdict: Verdict) -> str:
         return NONE
     if len(readings) == 1:
         return found(verdict, readings[0])
-    true = [r.name for r in readings if r.holds]
-    names = f": {', '.join(true)}" if 0 < len(true) < len(readings) else ""
-    return f"holds for {len(true)} of {len(readings)}{names}"
+    true, false = ([r.name for r in readings if r.holds is word] for word in (True, False))
+    undecided = len(readings) - len(true) - len(false)
+    counts = f"of {len(readings)}: {len(true)} hold, {len(false)} do not" + (f", {undecided} open" if undecided else "")
+    return counts + (f" (holds: {', '.join(true)})" if 0 < len(true) < len(readings) else "")
 
 
 def digest(rows: Iterable[Row]) -> str:

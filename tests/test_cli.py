@@ -39,7 +39,9 @@ def study(monkeypatch):
 
     configs = [{"function": "linear"}, {"function": "cubic"}]
     proof = [{"reading": "at 0", "value": "0 = 0", "holds": True}]
-    study = SimpleNamespace(run=run, configurations=lambda: configs, proof=lambda: proof, calls=calls, loss=1.0)
+    study = SimpleNamespace(
+        SEEDS=2, run=run, configurations=lambda: configs, proof=lambda: proof, calls=calls, loss=1.0
+    )
     monkeypatch.setattr(experiments, "load", lambda name: study)
     monkeypatch.setattr(claims, "load", lambda: {claim.id: claim for claim in LEDGER})
     return study
@@ -190,7 +192,7 @@ def run(config, seed):
     time.sleep(0.05)
     return {"loss": 1.0}
 claims.load = lambda: {}
-experiments.load = lambda name: SimpleNamespace(run=run, configurations=lambda: [{"function": "linear"}])
+experiments.load = lambda name: SimpleNamespace(SEEDS=20, run=run, configurations=lambda: [{"function": "linear"}])
 sys.exit(cli.main(["run", "functions", "--seeds", "2000", "--jobs", "3", "--results", sys.argv[1], "--quiet"]))
 """
 
@@ -238,7 +240,7 @@ def test_check_disagrees_where_the_intervals_do_not_meet(loss, study, errref):
     errref("run", "functions", "--seeds", "6")
     study.loss = loss
     status, out, _ = errref("check", "low-loss", "--quiet")
-    assert status == 1 and "holds; the two intervals do not meet" in out
+    assert status == 1 and "holds; the two do not agree" in out
     assert out.endswith("verdict: reproduced; fresh rows disagree\n")
 
 
@@ -316,3 +318,9 @@ def test_the_command_is_installed(tmp_path):
     assert (done.returncode, done.stdout) == (0, f"errref {__version__}\n")
     done = subprocess.run([command, "claims", "table-arithmetik"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2 and "did you mean table-arithmetic" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_claim_of_many_readings_is_compared_at_one_confidence_for_all_of_them():
+    table_fair = claims.load()["table-fair"]  # 24 readings at 95 %: 1 - 0.05 / 24 for each
+    assert cli._family_wise(table_fair).rule["confidence"] == pytest.approx(1 - 0.05 / 24)
+    assert cli._family_wise(table_fair).rule["readings"] == table_fair.rule["readings"]

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from numpy.polynomial import Polynomial
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 
@@ -62,6 +63,16 @@ def test_two_of_the_four_categories_are_not_printed():
         "higher-order continuous": (True, "row 2, 3, 4"),
         "higher-order discontinuous": (False, "no row"),
     }
+
+
+def test_tasks_that_share_their_inputs_have_a_least_loss_by_integration():
+    # (cubic - quartic) / 2 = (-0.35 - 0.2x + 0.67x^2 + 0.8x^3 - x^4) / 2; the mean over [-1, 1) of its square
+    half = Polynomial([-0.35, -0.2, 0.67, 0.8, -1]) / 2
+    integral = (half**2).integ()
+    least = (integral(1) - integral(-1)) / 2
+    apart, shared = functions.table_tasks()
+    assert (apart["holds"], shared["holds"]) == (True, False)
+    assert shared["value"] == f"no function of x has a loss below {least:.4f}"
 
 
 def test_the_derivations_turn_with_the_table(monkeypatch):

@@ -43,7 +43,7 @@ def test_numbers_are_shown_as_a_page_prints_them(value, statistic, shown):
 def test_what_was_found_is_told_in_a_few_words():
     assert [report.summary(verdict) for verdict in VERDICTS] == [
         "93.4 % [90.0 %, 95.0 %]",
-        "holds for 1 of 2: a",
+        "of 2: 1 hold, 1 do not (holds: a)",
         "jump < 0",
         "–",
     ]

@@ -13,7 +13,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 
-from errref.datasets import FUNCTIONS, samples, two_tasks
+from errref.datasets import FUNCTIONS, even, samples, two_tasks
 from errref.isodata import Isodata
 from errref.networks import ReluRegressor, count_parameters
 from errref.reflection import ErrorReflectionRegressor
@@ -269,3 +269,16 @@ def table_categories() -> list[dict[str, Any]]:
             value = f"row {', '.join(found)}" if found else "no row"
             readings.append({"reading": f"{order} {kind}", "value": value, "holds": bool(found)})
     return readings
+
+
+def table_tasks() -> list[dict[str, Any]]:
+    """Whether some function of x can answer every task of a set, with the least loss that one can have."""
+    distance = FUNCTIONS["cubic"](even(TEST_SAMPLES)) - FUNCTIONS["quartic"](even(TEST_SAMPLES))
+    least = mean_squared(distance / 2, np.zeros(TEST_SAMPLES))
+    apart = {
+        "reading": "tasks that the input tells apart",
+        "value": "a function with a jump answers all",
+        "holds": True,
+    }
+    value = f"no function of x has a loss below {least:.4f}"
+    return [apart, {"reading": "tasks that share their inputs", "value": value, "holds": least == 0}]
