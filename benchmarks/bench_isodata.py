@@ -17,9 +17,14 @@ from threadpoolctl import threadpool_limits
 
 from errref.isodata import Isodata
 
-CASES = ((1_000_000, 2, 8, "float64"), (60_000, 784, 10, "float32"), (60_000, 784, 10, "float64"))
+CASES = (
+    (1_000_000, 2, 8, "float64"),
+    (200_000, 20, 10, "float64"),
+    (60_000, 784, 10, "float32"),
+    (60_000, 784, 10, "float64"),
+)
 ROUNDS = 10
-FEW, MANY = 2, 8  # iterations; in the difference of two fits, what is done once per fit does not count
+FEW, MANY = 2, 12  # iterations; in the difference of two fits, what is done once per fit does not count
 
 
 def fit_kmeans(X: NDArray, init: NDArray, iterations: int) -> None:
