@@ -243,59 +243,56 @@ def _assign_by_differences(X, origin, centers):
     return labels, sizes, sums
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc"})
+@njit(cache=True, nogil=True)
 def _assign_by_product(X, origin, centers, weights, scale):
     # |c|^2 / 2 - x c is |x - c|^2 / 2 but for a constant. In float32 it is fast and off by (d + 8) eps |x| |c| at most;
     # what that leaves open, and ties, differences decide. So the labels are those of _assign_by_differences.
     labels, sizes, sums = np.empty(len(X), np.int32), np.zeros(len(centers), np.int64), np.zeros_like(centers)
-    block, norms = np.empty((_BLOCK, X.shape[1]), np.float32), np.empty(_BLOCK)
+    block, deviation = np.empty((_BLOCK, X.shape[1]), np.float32), np.empty(X.shape[1])
     halves = np.sum((centers * scale) ** 2, axis=1) / 2
     for low in range(0, len(X), _BLOCK):
         size = min(_BLOCK, len(X) - low)
         for i in range(size):
-            square = 0.0
             for f in range(X.shape[1]):
-                scaled = _minus(X[low + i, f], origin[f]) * scale
-                block[i, f] = scaled
-                square += scaled**2
-            norms[i] = np.sqrt(square)
+                block[i, f] = (X[low + i, f] - origin[f]) * scale
         scores = halves - np.dot(block, weights)
         for i in range(size):
-            limit = scores[i].min() + (X.shape[1] + 8) * 2.0**-23 * norms[i] + _TIE * (norms[i] + 1) ** 2
+            norm = _length(block[i])
+            limit = scores[i].min() + (X.shape[1] + 8) * 2.0**-23 * norm + _TIE * (norm + 1) ** 2
             label, rivals, bound = 0, 0, np.inf
             for j in range(len(centers)):
                 if scores[i, j] <= limit:  # not where they overflow, but so far away all centres tie: the first
                     label, rivals = j, rivals + 1
             for j in range(len(centers)):
                 if rivals > 1 and scores[i, j] <= limit:
-                    square = 0.0
                     for f in range(X.shape[1]):
-                        square += _minus(_minus(X[low + i, f], origin[f]), centers[j, f]) ** 2
-                    if square < bound:
-                        label, bound = j, square * (1 - _TIE)
+                        deviation[f] = X[low + i, f] - origin[f] - centers[j, f]
+                    distance = _length(deviation)
+                    if distance < bound:
+                        label, bound = j, distance * (1 - _TIE / 2)
             labels[low + i] = label
             sizes[label] += 1
             for f in range(X.shape[1]):
-                sums[label, f] += _minus(X[low + i, f], origin[f])
+                sums[label, f] += X[low + i, f] - origin[f]
     return labels, sizes, sums
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc"})
+@njit(cache=True, nogil=True)
 def _scatter(X, origin, labels, centers):
     """Return, for each label, the sums of squared deviations from its centre in each column and of distances to it."""
-    squares, distances = np.zeros_like(centers), np.zeros(len(centers))
+    squares, distances, deviation = np.zeros_like(centers), np.zeros(len(centers)), np.empty(X.shape[1])
     for i in range(len(X)):
-        j, total = labels[i], 0.0
+        j = labels[i]
         for f in range(X.shape[1]):
-            square = _minus(_minus(X[i, f], origin[f]), centers[j, f]) ** 2
-            squares[j, f] += square
-            total += square
-        distances[j] += np.sqrt(total)
+            deviation[f] = X[i, f] - origin[f] - centers[j, f]
+            squares[j, f] += deviation[f] ** 2
+        distances[j] += _length(deviation)
     return squares, distances
 
 
-@njit(cache=True, nogil=True)
-def _minus(a, b):
-    # Apart from the functions that let sums be reordered, for vector units: x - origin - center must not become
-    # x - (origin + center), which is wrong far from zero.
-    return a - b
+@njit(cache=True, nogil=True, fastmath={"reassoc"})  # apart, since in this sum alone order does not matter
+def _length(deviation):
+    square = 0.0
+    for f in range(len(deviation)):
+        square += deviation[f] ** 2
+    return np.sqrt(square)
