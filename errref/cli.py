@@ -1,4 +1,4 @@
-"""The command `errref`: the ledger as a table, a claim checked on this machine, an experiment recorded."""
+"""The command `errref`: the ledger as a table, a claim checked here, an experiment recorded, the images fetched."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from errref import __version__, claims, experiments, records, report
+from errref import __version__, claims, datasets, experiments, imagefiles, records, report
 from errref.claims import Claim
+from errref.imagefiles import ImageSet
 from errref.ledger import readings
 from errref.records import Row
 
@@ -74,6 +75,22 @@ def _parser() -> argparse.ArgumentParser:
     _results_option(run)
     _jobs_option(run)
     run.set_defaults(command=_run)
+
+    data = commands.add_parser(
+        "data",
+        help="the sets of images: found, verified, fetched if missing",
+        description="Say where the sets of images are and on what terms they come; fetch what is missing. "
+        "They are looked for in the folder that the variable ERRREF_DATA names, or its subfolder of the set's name, "
+        "in the folder of the system's own package, and in this user's cache. Then they are downloaded, or taken out "
+        "of the package of a distribution, which is not installed. A file counts only if the SHA-256 of its "
+        "decompressed content is the true one.",
+        epilog="example: errref data fashion-mnist --no-fetch.  "
+        "exit status: 0 all there, 2 usage or a file that cannot be used, 3 something is missing",
+    )
+    data.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(datasets.IMAGE_SETS)} (default: all)")
+    data.add_argument("--no-fetch", action="store_true", help="only look on this machine")
+    data.add_argument("--quiet", action="store_true", help="no progress bar")
+    data.set_defaults(command=_data)
     return parser
 
 
@@ -111,7 +128,8 @@ def _run(given: argparse.Namespace) -> int:
     rules = {c.id: c.rule_hash for c in claims.load().values() if c.experiment == given.name and c.kind != "derived"}
     seeds = given.seeds or module.SEEDS
     work = [(config, seed) for seed in range(seeds) for config in module.configurations()]
-    how = {"folder": given.results, "jobs": given.jobs, "progress": not given.quiet}
+    device = module.device_name() if hasattr(module, "device_name") else "cpu"
+    how = {"folder": given.results, "jobs": given.jobs, "device": device, "progress": not given.quiet}
     new = records.record(given.name, module.run, work, rules=rules, **how)
     print(f"{new} new rows of {len(work)} in {records.results_file(given.name, given.results)}")
     return AGREES
@@ -179,6 +197,32 @@ def _family_wise(claim: Claim) -> Claim:
 
 def _apart(one: tuple[float, float] | None, other: tuple[float, float] | None) -> bool:
     return one is not None and other is not None and (one[1] < other[0] or other[1] < one[0])
+
+
+def _data(given: argparse.Namespace) -> int:
+    wanted = [datasets.image_set(name) for name in given.names or datasets.IMAGE_SETS]
+    ends = [_show(images, fetch=not given.no_fetch, progress=not given.quiet) for images in wanted]
+    return USAGE if USAGE in ends else max(ends)
+
+
+def _show(images: ImageSet, fetch: bool, progress: bool) -> int:
+    """Print where a set is, its verified files and its terms; the exit status."""
+    known = tuple(datasets.IMAGE_SETS.values())
+    end, where, verified, remarks = AGREES, "not here", "", []
+    try:
+        found = imagefiles.obtain(images, known, fetch=fetch, progress=progress)
+        where, verified, remarks = found.where, "  verified", list(found.remarks)
+    except imagefiles.DataNotFound as fault:
+        end, remarks = PENDING, [str(fault)]
+    except imagefiles.DataError as fault:
+        end, where, remarks = USAGE, "not usable", [str(fault)]
+    print(f"{images.name}: {where}")
+    for file in images.files:
+        print(f"  {file.name:<23}  {file.holds:<15}  {' x '.join(map(str, file.shape)):<15}{verified}".rstrip())
+    print(f"  licence: {images.licence}\n  source: {images.attribution}")
+    for remark in remarks:
+        print(f"errref: {remark}", file=sys.stderr)
+    return end
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ SOURCES = ("paper", "blog")
 REQUIRED = ("id", "source", "where", "claim", "kind", "chapter")
 TEXTS = (*REQUIRED, "paper", "note")
 READING_FIELDS = {"statistic", "measure", "against", "bound", "select", "than"}
-RULE_FIELDS = {"experiment", "seeds", "confidence", "readings", *READING_FIELDS}
+RULE_FIELDS = {"experiment", "seeds", "confidence", "quick", "readings", *READING_FIELDS}
 BOUNDS: dict[str, Callable[[float, float], bool]] = {
     "at_least": lambda value, bound: value >= bound,
     "above": lambda value, bound: value > bound,
@@ -146,6 +146,7 @@ def _check_rule(name: str, rule: dict[str, Any]) -> None:
     must(name, _number(confidence) and 0 < confidence < 1, "its confidence must lie between 0 and 1.")
     must(name, type(seeds) is int and seeds >= 2, "its seeds must be a whole number of at least 2.")
     _known(name, "experiment", [rule["experiment"]], experiments.NAMES)
+    must(name, isinstance(rule.get("quick", {}), dict), "its quick must be a mapping such as {scale: quick}.")
     given = rule.get("readings", {})
     named = isinstance(given, dict) and all(isinstance(n, str) and isinstance(p, dict) for n, p in given.items())
     must(name, named, "its readings must be a mapping from names to settings, such as {linear: {select: ...}}.")

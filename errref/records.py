@@ -20,7 +20,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +33,7 @@ from tqdm import tqdm
 from errref import __version__
 
 PACKAGE = Path(__file__).parent
-MATTERS = ("numpy", "scipy", "scikit-learn", "numba")
+MATTERS = ("numpy", "scipy", "scikit-learn", "numba", "torch")
 Experiment = Callable[[dict[str, Any], int], dict[str, float]]
 Work = Iterable[tuple[dict[str, Any], int]]
 
@@ -221,13 +221,21 @@ def provenance(rules: dict[str, str], device: str = "cpu", threads: int | None =
         "package": __version__,
         "source": source_hash(),
         "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in MATTERS},
+        "versions": _versions(),
         "machine": f"{platform.system()} {platform.machine()}",
         "device": device,
         "threads": threads or cpu_count(),
         "start": datetime.now(UTC).isoformat(timespec="seconds"),
         "rules": rules,
     }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in MATTERS:
+        with suppress(importlib.metadata.PackageNotFoundError):  # torch is an extra
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def record(
@@ -238,12 +246,14 @@ def record(
     rules: dict[str, str],
     folder: str | Path | None = None,
     jobs: int | None = None,
+    device: str = "cpu",
     progress: bool = True,
 ) -> int:
     """Measure what is not yet recorded and append it row by row; the number of new rows.
 
     ``rules`` are the hashes, by claim, of the rules that judge the rows; they are kept with the run, so that a rule
-    which is changed afterwards can be shown as such. Parameters otherwise as in `evaluate`.
+    which is changed afterwards can be shown as such, and so is ``device``, what the networks are trained on. Parameters
+    otherwise as in `evaluate`.
     """
     path = results_file(experiment, folder)
     with _exclusive(path) as file:
@@ -251,7 +261,7 @@ def record(
         wanted = {Row(experiment, config, seed, {}).key: (config, seed) for config, seed in work}
         missing = [piece for key, piece in wanted.items() if key not in have]
         start, run_id = time.monotonic(), f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-        lines: list[dict[str, Any]] = [{"run": run_id, "provenance": provenance(rules, threads=jobs)}]
+        lines: list[dict[str, Any]] = [{"run": run_id, "provenance": provenance(rules, device, threads=jobs)}]
         for row in evaluate(experiment, run, missing, jobs=jobs, progress=progress):
             what = {"experiment": row.experiment, "config": row.config, "seed": row.seed, "numbers": row.numbers}
             lines.append({"run": run_id, "seconds": round(time.monotonic() - start, 1), "row": what})

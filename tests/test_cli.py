@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from errref import __version__, claims, cli, experiments, records
+from errref import __version__, claims, cli, datasets, experiments, imagefiles, records
 from errref.claims import Claim
 
 RULE = {
@@ -327,3 +327,106 @@ def test_a_claim_of_many_readings_is_compared_at_one_confidence_for_all_of_them(
     table_fair = claims.load()["table-fair"]  # 24 readings at 95 %: 1 - 0.05 / 24 for each
     assert cli._family_wise(table_fair).rule["confidence"] == pytest.approx(1 - 0.05 / 24)
     assert cli._family_wise(table_fair).rule["readings"] == table_fair.rule["readings"]
+
+
+# -- data --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def images(monkeypatch):
+    """What becomes of each set, in the place of looking for it: a `Found`, or a fault that is raised."""
+    ends, asked = {}, []
+
+    def obtain(images, known, **how):
+        asked.append((images.name, how["fetch"], how["progress"]))
+        assert images in known and len(known) == 2
+        if isinstance(end := ends[images.name], Exception):
+            raise end
+        return end
+
+    monkeypatch.setattr(imagefiles, "obtain", obtain)
+    for name in datasets.IMAGE_SETS:
+        ends[name] = imagefiles.Found((), "found in a folder", ())
+    ends["asked"] = asked
+    return ends
+
+
+def test_data_says_where_each_set_is_and_on_what_terms(images, capsys):
+    assert cli.main(["data"]) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert err == "" and len(lines) == 14
+    assert lines[:2] == [
+        "fashion-mnist: found in a folder",
+        "  train-images-idx3-ubyte  training images  60000 x 28 x 28  verified",
+    ]
+    assert lines[5:8] == [
+        "  licence: MIT, (c) 2017 Zalando SE",
+        "  source: H. Xiao, K. Rasul, R. Vollgraf: Fashion-MNIST, 2017, arXiv:1708.07747",
+        "mnist-digits: found in a folder",
+    ]
+    assert lines[11] == "  t10k-labels-idx1-ubyte   test labels      10000            verified"
+    assert images["asked"] == [("fashion-mnist", True, True), ("mnist-digits", True, True)]
+
+
+def test_data_fetches_only_what_it_is_asked_for(images, capsys):
+    assert cli.main(["data", "mnist-digits", "--no-fetch", "--quiet"]) == 0
+    assert images["asked"] == [("mnist-digits", False, False)]
+    assert "fashion-mnist:" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "first, second, status",
+    [
+        (imagefiles.DataNotFound("It is nowhere."), None, 3),
+        (None, imagefiles.DataError("It is bad; mend it."), 2),
+        (imagefiles.DataError("It is bad; mend it."), imagefiles.DataNotFound("It is nowhere."), 2),
+        (imagefiles.DataNotFound("It is nowhere."), imagefiles.DataError("It is bad; mend it."), 2),
+    ],
+)
+def test_data_goes_on_to_the_next_set_and_says_the_worst(first, second, status, images, capsys):
+    for name, fault in zip(datasets.IMAGE_SETS, (first, second), strict=True):
+        images[name] = fault or images[name]
+    assert cli.main(["data"]) == status
+    out, err = capsys.readouterr()
+    assert err.splitlines() == [f"errref: {fault}" for fault in (first, second) if fault]
+    word = {imagefiles.DataNotFound: "not here", imagefiles.DataError: "not usable", type(None): "found in a folder"}
+    assert [line for line in out.splitlines() if not line.startswith(" ")] == [
+        f"{name}: {word[type(fault)]}" for name, fault in zip(datasets.IMAGE_SETS, (first, second), strict=True)
+    ]
+    assert out.count("verified") == 4 * [first, second].count(None) and out.count("licence: ") == 2
+
+
+def test_data_shows_remarks_as_sentences(images, capsys):
+    images["fashion-mnist"] = imagefiles.Found((), "found in a folder", ("A file was passed over.",))
+    assert cli.main(["data", "fashion-mnist"]) == 0
+    assert capsys.readouterr().err == "errref: A file was passed over.\n"
+
+
+def test_data_of_an_unknown_set_is_one_sentence_and_exit_2(images, capsys):
+    assert cli.main(["data", "mnist-digits", "fashion"]) == 2
+    message = "errref: There is no set of images 'fashion'; there are fashion-mnist, mnist-digits.\n"
+    assert capsys.readouterr() == ("", message) and images["asked"] == []
+
+
+def test_data_really_looks(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ERRREF_DATA", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert cli.main(["data", "mnist-digits", "--no-fetch"]) == 3
+    out, err = capsys.readouterr()
+    assert out.startswith("mnist-digits: not here\n") and "verified" not in out and err.count("\n") == 1
+    assert "ERRREF_DATA (no train-images-idx3-ubyte in" in err and "Run `errref data mnist-digits` where" in err
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(b"")
+    assert cli.main(["data", "mnist-digits", "--no-fetch"]) == 2
+    assert "train-images-idx3-ubyte does not begin as an IDX file" in capsys.readouterr().err
+    assert not (tmp_path / "cache").exists()
+
+
+def test_data_teaches_in_its_help(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["data", "--help"])
+    out = " ".join(capsys.readouterr().out.split())
+    assert stop.value.code == 0 and "example: errref data fashion-mnist --no-fetch" in out
+    for word in ("ERRREF_DATA", "SHA-256", "cache", "--no-fetch", "fashion-mnist, mnist-digits (default: all)"):
+        assert word in out
+    assert "0 all there, 2 usage or a file that cannot be used, 3 something is missing" in out

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClusterMixin, clone
+from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.frozen import FrozenEstimator
@@ -16,6 +16,7 @@ from sklearn.neural_network import MLPClassifier
 from errref.datasets import FUNCTIONS, even, samples, two_tasks
 from errref.isodata import Isodata
 from errref.networks import ReluRegressor, count_parameters
+from errref.protocols import ShuffledLabels
 from errref.reflection import ErrorReflectionRegressor
 
 Array = np.ndarray
@@ -117,20 +118,6 @@ def choose_base(rows) -> dict[str, int]:
 
 
 # -- the systems -----------------------------------------------------------------------------------
-
-
-class ShuffledLabels(ClusterMixin, BaseEstimator):
-    """A control: as many clusters, as large, as another clusterer finds, but with their members drawn at random."""
-
-    def __init__(self, clusterer=None, random_state=None):
-        self.clusterer = clusterer
-        self.random_state = random_state
-
-    def fit(self, X, y=None):
-        """Cluster ``X``, then shuffle the labels."""
-        labels = clone(self.clusterer).fit_predict(X)
-        self.labels_ = np.random.default_rng(self.random_state).permutation(labels)
-        return self
 
 
 class Systems:

@@ -1,4 +1,4 @@
-"""Neural networks as scikit-learn estimators, and how many parameters a model has."""
+"""A one-hidden-layer ReLU network as a scikit-learn regressor."""
 
 from functools import partial
 from numbers import Integral, Real
@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
-from sklearn.pipeline import Pipeline
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from errref import exact
+from errref.networks.backend import load_torch
 
 Floats = NDArray[np.float64]
 Weights = tuple[Floats, Floats, Floats, float]  # hidden weights and biases, output weights and bias
@@ -182,7 +180,7 @@ def _train_with_torch(
 ) -> tuple[Weights, Floats]:
     """Train by the plain loop that the exact engine stands for."""
     network = _as_torch(weights)
-    import torch
+    torch = load_torch()
 
     inputs, targets, weight = torch.tensor(X), torch.tensor(y), torch.tensor(shares)
     optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
@@ -198,10 +196,7 @@ def _train_with_torch(
 
 
 def _as_torch(weights: Weights) -> Any:
-    try:
-        import torch
-    except ImportError as error:
-        raise ImportError("This needs torch; install it with `pip install errref[torch]`.") from error
+    torch = load_torch()
     w, b, v, c = weights
     # skip_init: drawing weights only to overwrite them would move torch's global random state.
     linear = partial(torch.nn.utils.skip_init, torch.nn.Linear)
@@ -209,41 +204,3 @@ def _as_torch(weights: Weights) -> Any:
     for parameter, values in zip(network.parameters(), (w, b, v[np.newaxis], np.array([c])), strict=True):
         parameter.data = torch.tensor(values)
     return network
-
-
-def count_parameters(estimator: Any) -> int:
-    """Count the numbers that a fitted estimator has learnt.
-
-    Parameters
-    ----------
-    estimator : fitted estimator
-        With `n_parameters_` (taken as it is), `coefs_` and `intercepts_` (multilayer perceptrons), or `coef_` and
-        `intercept_` (linear models); a dummy (1); nearest neighbours, whose numbers are stored values of X and y rather
-        than trained ones; or a pipeline: the sum over its steps, where a transformer of no such kind counts 0.
-
-    Raises
-    ------
-    TypeError
-        If the estimator is of no such kind, or not fitted.
-    """
-    if hasattr(estimator, "n_parameters_"):
-        return int(estimator.n_parameters_)
-    if isinstance(estimator, Pipeline):
-        return count_parameters(estimator[-1]) + sum(_count_in_transformer(step) for step in estimator[:-1])
-    if isinstance(estimator, (DummyClassifier, DummyRegressor)):
-        return 1
-    if isinstance(estimator, (KNeighborsClassifier, KNeighborsRegressor)) and hasattr(estimator, "n_samples_fit_"):
-        return int(estimator.n_samples_fit_ * estimator.n_features_in_ + estimator._y.size)
-    if hasattr(estimator, "coefs_"):
-        return sum(part.size for part in [*estimator.coefs_, *estimator.intercepts_])
-    if hasattr(estimator, "coef_"):
-        has_intercept = getattr(estimator, "fit_intercept", True)
-        return int(np.size(estimator.coef_) + has_intercept * np.size(estimator.intercept_))
-    raise TypeError(f"Cannot count the parameters of {estimator!r}: it is not fitted, or of an unknown kind.")
-
-
-def _count_in_transformer(step: Any) -> int:
-    try:
-        return count_parameters(step)
-    except TypeError:
-        return 0

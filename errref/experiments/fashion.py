@@ -1,0 +1,353 @@
+"""Fashion-MNIST: error reflection with small convolutional networks, its controls, oracles and leaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial, wraps
+from threading import Lock
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+
+from errref import protocols
+from errref.datasets import fashion_mnist, mnist_digits
+from errref.isodata import Isodata
+from errref.networks import ConvClassifier, count_parameters, device_name, has_gpu, size, widest
+from errref.protocols import Look, ShuffledLabels, look, pick
+from errref.reflection import ErrorReflectionClassifier
+
+__all__ = ["configurations", "device_name", "run"]
+Array = np.ndarray
+SEEDS = 5  # that are recorded: 0 to 4
+N_VALIDATION = 5_000  # of the 60,000 training images; always the same ones, never trained on
+SPLIT_SEED = 20181013  # draws them
+SCALES = {  # training images, epochs; and steps that gate and experts take at least, since their data can be few
+    "full": {"n_train": 55_000, "epochs": 10, "gate_steps": 1000, "expert_steps": 100},
+    "quick": {"n_train": 10_000, "epochs": 4, "gate_steps": 100, "expert_steps": 100},
+}
+N_CLUSTERS = 4  # what ISODATA aims at; it may find more or fewer
+BUDGET = 3_000  # parameters: of every network, or of the whole system
+SHARES = {"general": 1_300, "gate": 600}  # of the budget, where it is the whole system's; the experts get the rest
+BIASES = np.round(np.arange(-3, 3.01, 0.1), 1)  # candidates that validation chooses from, the method as it is first
+BIASES = BIASES[np.argsort(np.abs(BIASES), kind="stable")]
+THRESHOLDS = np.concatenate([[0.0], np.round(np.arange(0.2, 1.0, 0.01), 2)])
+NOISE = 0.05  # share of training labels that `label_noise` makes wrong
+
+
+def configurations() -> list[dict[str, Any]]:
+    """What is recorded: every part at both scales; ResNet-18 and VGG-11 only where there is a GPU."""
+    parts: list[dict[str, Any]] = [
+        {"part": "plain"},
+        {"part": "digits"},
+        *({"part": "reflection", "reading": "network", "space": space} for space in SPACES),
+        {"part": "reflection", "reading": "system", "space": "pixels"},
+        *({"part": part} for part in ("test_leak", "controls", "out_of_fold", "wide", "long")),
+    ]
+    if has_gpu():
+        parts += [{"part": "resnet18"}, {"part": "vgg"}]
+    return [{"scale": scale, **part} for scale in SCALES for part in parts] + [
+        {"scale": "quick", "part": "label_noise"}
+    ]
+
+
+def run(config: dict[str, Any], seed: int) -> dict[str, float]:
+    """One row: all numbers of one part of the study."""
+    settings = {key: value for key, value in config.items() if key != "part"}
+    return PARTS[config["part"]](seed=seed, **settings)
+
+
+def once(function: Callable) -> Callable:
+    """Compute a result once for each set of arguments, also where several threads ask for it together."""
+    results: dict[Any, Future] = {}
+    lock = Lock()
+
+    @wraps(function)
+    def wrapper(*key):
+        with lock:
+            first = key not in results
+            future = results.setdefault(key, Future())
+        if first:
+            try:
+                future.set_result(function(*key))
+            except BaseException as error:
+                future.set_exception(error)
+                del results[key]  # so that the next one tries again
+                raise
+        return future.result()
+
+    return wrapper
+
+
+# -- data and networks -------------------------------------------------------------------------------------------------
+
+
+class Split(NamedTuple):
+    """Training, validation and test images (n, 784), uint8, with their labels (n,)."""
+
+    train: tuple[Array, Array]
+    validation: tuple[Array, Array]
+    test: tuple[Array, Array]
+
+
+@once
+def split(scale: str, name: str = "fashion") -> Split:
+    """The images of a scale; validation and test images are the same at every scale."""
+    images = {"fashion": fashion_mnist, "digits": mnist_digits}[name]()
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(images.y_train))
+    train, validation = order[N_VALIDATION:][: SCALES[scale]["n_train"]], order[:N_VALIDATION]
+    of = images.X_train, images.y_train
+    return Split((of[0][train], of[1][train]), (of[0][validation], of[1][validation]), (images.X_test, images.y_test))
+
+
+def network(scale: str, **changes) -> ConvClassifier:
+    """The untrained network of every part, of at most `BUDGET` parameters, or one with some settings changed."""
+    settings = {"width": widest(BUDGET), "epochs": SCALES[scale]["epochs"], "n_jobs": 1}
+    return ConvClassifier(**{**settings, **changes})
+
+
+@once
+def general(scale: str, name: str, width: int, seed: int) -> ConvClassifier:
+    """A trained general network; everything of one seed shares it."""
+    return network(scale, width=width, random_state=seed).fit(*split(scale, name).train)
+
+
+def pairs(network: Any, X: Array, y: Array) -> Array:
+    """The space of (true label, predicted label), one-hot: (n, 20)."""
+    return np.eye(10)[np.stack([y, network.predict(X)], axis=1)].reshape(len(y), 20)
+
+
+def features(network: Any, X: Array, y: Array) -> Array:
+    """The space of the general network's penultimate features: (n, features)."""
+    return network.embed(X)
+
+
+SPACES: dict[str, tuple[Any, Any]] = {  # what is clustered, and by what
+    "pixels": ("input", make_pipeline(PCA(20), Isodata(n_clusters=N_CLUSTERS))),
+    "features": (features, Isodata(n_clusters=N_CLUSTERS)),
+    "pairs": (pairs, Isodata(n_clusters=N_CLUSTERS)),
+}
+
+
+def method(scale: str, space: str, seed: int, reading: str = "network", **changes) -> ErrorReflectionClassifier:
+    """Error reflection on images, not yet fitted, with a trained general network.
+
+    ``reading`` says what 3,000 parameters are: those of every "network", or of the whole "system".
+    """
+    whole = reading == "system"
+    width = widest(SHARES["general"] if whole else BUDGET)
+    gate = network(
+        scale,
+        width=widest(SHARES["gate"] if whole else BUDGET),
+        min_steps=SCALES[scale]["gate_steps"],
+        keep_stages=True,
+    )
+
+    def expert(n_clusters: int) -> ConvClassifier:
+        rest = (BUDGET - sum(SHARES.values())) // n_clusters if whole else BUDGET
+        return network(scale, width=widest(rest), min_steps=SCALES[scale]["expert_steps"], batch_size=128)
+
+    what, clusterer = SPACES[space]
+    parts = {"expert": expert, "clusterer": clusterer, "gate": gate, "space": what, "random_state": seed, **changes}
+    return ErrorReflectionClassifier(FrozenEstimator(general(scale, "fashion", width, seed)), **parts)
+
+
+@once
+def reflection(scale: str, space: str, seed: int, reading: str = "network") -> ErrorReflectionClassifier:
+    """Error reflection, fitted on training data alone."""
+    return method(scale, space, seed, reading).fit(*split(scale).train)
+
+
+# -- parts of the study, a row each ------------------------------------------------------------------------------------
+
+
+def plain(scale: str, seed: int, name: str = "fashion") -> dict[str, float]:
+    """One network, no reflection."""
+    return alone(general(scale, name, widest(BUDGET), seed), split(scale, name))
+
+
+def alone(model: ConvClassifier, data: Split) -> dict[str, float]:
+    """What one trained network reaches on its own; test images are looked at here and nowhere before."""
+    (X, y), proba = data.test, model.predict_proba(data.test[0])
+    right = model.predict(X) == y
+    return {
+        "accuracy": float(right.mean()),
+        "validation": model.score(*data.validation),
+        "train_accuracy": model.score(*data.train),
+        "top2": protocols.top(2, proba, y, model.classes_),
+        "top3": protocols.top(3, proba, y, model.classes_),
+        "confidence_auroc": roc_auc_score(~right, -proba.max(axis=1)),
+        "n_parameters": model.n_parameters_,
+        "resnet18_parameters": size("resnet18", 64),
+        "vgg_parameters": size("vgg", 64),
+        "n_steps": model.n_steps_,
+        "seconds": model.fit_seconds_,
+        "n_settings": len(model.get_params()),
+    }
+
+
+def total(attribute: str, parts: list[Any]) -> float:
+    """Sum of what the trained networks of a system took; constants took nothing."""
+    return sum(getattr(part, attribute, 0) for part in parts)
+
+
+def n_settings(model: ErrorReflectionClassifier) -> int:
+    """Arguments that a user of the method can choose: its own, its clusterer's, and those of three kinds of network."""
+    clusterer = model.clusterer.get_params()
+    numbers = [name for name, value in clusterer.items() if name != "steps" and not hasattr(value, "get_params")]
+    return len(model.get_params(deep=False)) + len(numbers) + 3 * len(ConvClassifier().get_params())
+
+
+def reflect(scale: str, seed: int, reading: str, space: str) -> dict[str, float]:
+    """The honest method and its oracles in one clustered space."""
+    return systems(reflection(scale, space, seed, reading), split(scale))
+
+
+def systems(model: ErrorReflectionClassifier, data: Split) -> dict[str, float]:
+    """Every protocol that needs no further training, for a fitted error reflection."""
+    seen, validation = look(model, *data.test), look(model, *data.validation)
+    bias = protocols.tune(protocols.gate_bias, validation, BIASES)
+    threshold = protocols.tune(protocols.confidence_threshold, validation, THRESHOLDS)
+    answers = {
+        "general": seen.general,
+        "accuracy": protocols.honest(seen),
+        "soft_mixture": protocols.soft_mixture(seen, model.classes_),
+        "gate_bias": protocols.gate_bias(seen, bias),
+        "confidence_threshold": protocols.confidence_threshold(seen, threshold),
+        "error_oracle": protocols.error_oracle(seen),
+        "cluster_oracle": protocols.cluster_oracle(seen),
+    }
+    parts = [*model.networks_, model.gate_]
+    sizes = [count_parameters(part) for part in parts]
+    return {
+        **{name: float(np.mean(answer == seen.y)) for name, answer in answers.items()},
+        "any_right": float(protocols.any_right(seen.each, seen.y).mean()),
+        **constant_experts(model, seen, data.train[1]),
+        "general_train_accuracy": model.general_.score(*data.train),
+        "train_accuracy": model.score(*data.train),
+        "bias": bias,
+        "threshold": threshold,
+        **protocols.mechanism(seen),
+        "n_errors": model.summary_["n_errors"],
+        "n_clusters": len(model.experts_),
+        "n_constant": sum(model.summary_["constant"]),
+        "smallest_cluster": min(model.summary_["sizes"], default=0),
+        "largest_network": max(sizes),
+        "n_parameters": sum(sizes),
+        "n_steps": total("n_steps_", parts),
+        "seconds": total("fit_seconds_", parts),
+        "n_settings": n_settings(model),
+    }
+
+
+def constant_experts(model: ErrorReflectionClassifier, seen: Look, y_train: Array) -> dict[str, float]:
+    """A control: the oracles, where each expert only knows its cluster's most frequent class."""
+    modes = [np.bincount(y_train[model.routes_ == 1 + k]).argmax() for k in range(len(model.experts_))]
+    each = np.column_stack([seen.general, np.tile(modes, (len(seen.y), 1))])
+    told = np.where(seen.wrong, protocols.best_expert(seen), 0)
+    return {
+        "constant_error_oracle": float(np.mean(pick(each, told) == seen.y)),
+        "constant_cluster_oracle": float(np.mean(pick(each, seen.assigned) == seen.y)),
+        "constant_any_right": float(protocols.any_right(each, seen.y).mean()),
+    }
+
+
+def test_leak(scale: str, seed: int) -> dict[str, float]:
+    """Clusters, experts and gate, each from training or from test data; and gates that know the test routes by heart.
+
+    The curve is the accuracy after each epoch of the gate, with all three from test data.
+    """
+    data = split(scale)
+    models = protocols.leaked(reflection(scale, "pixels", seed), data.train, data.test)
+    X, y = data.test
+    each = {key: model.predict_each(X) for key, model in models.items()}
+    routes = {key: model.route(X) for key, model in models.items()}
+    cells = {
+        f"clusters_{c}_experts_{e}_gate_{g}": float(np.mean(pick(each[c, e], routes[c, g]) == y))
+        for c, e in models
+        for g in ("train", "test")
+    }
+    by_heart = {
+        f"clusters_{c}_experts_{e}_gate_by_heart": float(np.mean(pick(each[c, e], models[c, "test"].routes_) == y))
+        for c, e in models
+    }
+    stages = models["test", "test"].gate_.staged_predict_proba(X)
+    curve = [pick(each["test", "test"], proba.argmax(axis=1)) == y for proba in stages]
+    return {**cells, **by_heart, **{f"curve_{k}": float(right.mean()) for k, right in enumerate(curve, start=1)}}
+
+
+def controls(scale: str, seed: int) -> dict[str, float]:
+    """Random clusters, one cluster, and as many independent networks without any clustering."""
+    data, found = split(scale), reflection(scale, "pixels", seed)
+    shuffled = method(scale, "pixels", seed, clusterer=ShuffledLabels(SPACES["pixels"][1])).fit(*data.train)
+    single = method(scale, "pixels", seed, clusterer=KMeans(1)).fit(*data.train)
+    numbers: dict[str, float] = {}
+    for name, model in (("random_clusters", shuffled), ("one_cluster", single)):
+        seen = look(model, *data.test)
+        for protocol in (protocols.honest, protocols.error_oracle, protocols.cluster_oracle):
+            numbers[f"{name}_{protocol.__name__}"] = float(np.mean(protocol(seen) == seen.y))
+        numbers[f"{name}_any_right"] = float(protocols.any_right(seen.each, seen.y).mean())
+    others = [general(scale, "fashion", widest(BUDGET), seed + k) for k in range(len(found.networks_))]
+    X, y = data.test
+    proba = np.stack([other.predict_proba(X) for other in others], axis=1)
+    numbers["independent_any_right"] = float(protocols.any_right(proba.argmax(axis=2), y).mean())
+    numbers["ensemble"] = float(np.mean(proba.mean(axis=1).argmax(axis=1) == y))
+    return {**numbers, "n_independent": len(others)}
+
+
+def out_of_fold(scale: str, seed: int) -> dict[str, float]:
+    """Error cases from networks that did not train on them."""
+    model = method(scale, "pixels", seed, cv=2)
+    model.set_params(estimator=network(scale))
+    return systems(model.fit(*split(scale).train), split(scale))
+
+
+def wide(scale: str, seed: int) -> dict[str, float]:
+    """One network with as many parameters as the whole system, or just fewer."""
+    found = reflection(scale, "pixels", seed)
+    width = widest(sum(count_parameters(part) for part in (*found.networks_, found.gate_)))
+    return alone(general(scale, "fashion", width, seed), split(scale))
+
+
+def long(scale: str, seed: int) -> dict[str, float]:
+    """The general network, trained for at least as many steps as all networks of the system together."""
+    found = reflection(scale, "pixels", seed)
+    steps = total("n_steps_", [*found.networks_, found.gate_])
+    return alone(network(scale, min_steps=steps, random_state=seed).fit(*split(scale).train), split(scale))
+
+
+def label_noise(scale: str, seed: int) -> dict[str, float]:
+    """A twentieth of the training labels is wrong, at random: error cases that no gate can foresee."""
+    data, rng = split(scale), np.random.default_rng(seed)
+    X, y = data.train
+    flipped = rng.permutation(len(y)) < NOISE * len(y)
+    noisy = np.where(flipped, (y + rng.integers(1, 10, len(y))) % 10, y)
+    model = method(scale, "pixels", seed).set_params(estimator=network(scale)).fit(X, noisy)
+    numbers = {"noise_among_errors": flipped[model.errors_].mean(), "errors_among_noise": model.errors_[flipped].mean()}
+    return {**numbers, **systems(model, data)}
+
+
+def large(scale: str, seed: int, architecture: str) -> dict[str, float]:
+    """ResNet-18 or VGG-11, on the same images, with a smaller learning rate that suits them."""
+    model = network(scale, architecture=architecture, width=64, learning_rate=0.003, random_state=seed)
+    return alone(model.fit(*split(scale).train), split(scale))
+
+
+PARTS: dict[str, Callable[..., dict[str, float]]] = {
+    "plain": plain,
+    "digits": partial(plain, name="digits"),
+    "reflection": reflect,
+    "test_leak": test_leak,
+    "controls": controls,
+    "out_of_fold": out_of_fold,
+    "wide": wide,
+    "long": long,
+    "label_noise": label_noise,
+    "resnet18": partial(large, architecture="resnet18"),
+    "vgg": partial(large, architecture="vgg"),
+}

@@ -1,0 +1,8 @@
+"""Neural networks as scikit-learn estimators, and how many parameters a model has."""
+
+from errref.networks.backend import device_name, has_gpu
+from errref.networks.convolution import ConvClassifier, size, widest
+from errref.networks.parameters import count_parameters
+from errref.networks.relu import ReluRegressor
+
+__all__ = ["ConvClassifier", "ReluRegressor", "count_parameters", "device_name", "has_gpu", "size", "widest"]

@@ -1,0 +1,46 @@
+"""How many numbers a model has learnt."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import Pipeline
+
+
+def count_parameters(estimator: Any) -> int:
+    """Count the numbers that a fitted estimator has learnt.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        With `n_parameters_` (taken as it is), `coefs_` and `intercepts_` (multilayer perceptrons), or `coef_` and
+        `intercept_` (linear models); a dummy (1); nearest neighbours, whose numbers are stored values of X and y rather
+        than trained ones; or a pipeline: the sum over its steps, where a transformer of no such kind counts 0.
+
+    Raises
+    ------
+    TypeError
+        If the estimator is of no such kind, or not fitted.
+    """
+    if hasattr(estimator, "n_parameters_"):
+        return int(estimator.n_parameters_)
+    if isinstance(estimator, Pipeline):
+        return count_parameters(estimator[-1]) + sum(_count_in_transformer(step) for step in estimator[:-1])
+    if isinstance(estimator, (DummyClassifier, DummyRegressor)):
+        return 1
+    if isinstance(estimator, (KNeighborsClassifier, KNeighborsRegressor)) and hasattr(estimator, "n_samples_fit_"):
+        return int(estimator.n_samples_fit_ * estimator.n_features_in_ + estimator._y.size)
+    if hasattr(estimator, "coefs_"):
+        return sum(part.size for part in [*estimator.coefs_, *estimator.intercepts_])
+    if hasattr(estimator, "coef_"):
+        has_intercept = getattr(estimator, "fit_intercept", True)
+        return int(np.size(estimator.coef_) + has_intercept * np.size(estimator.intercept_))
+    raise TypeError(f"Cannot count the parameters of {estimator!r}: it is not fitted, or of an unknown kind.")
+
+
+def _count_in_transformer(step: Any) -> int:
+    try:
+        return count_parameters(step)
+    except TypeError:
+        return 0
