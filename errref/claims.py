@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from errref.ledger import BOUNDS, Claim, LedgerError, get, load, must, readings
 from errref.records import Row
 from errref.statistics import estimate
 
-__all__ = ["Claim", "LedgerError", "Reading", "Verdict", "derive", "get", "judge", "load", "uses"]
+__all__ = ["Claim", "LedgerError", "Reading", "Verdict", "derive", "get", "judge", "load", "quick", "uses"]
 Array = np.ndarray
 
 
@@ -46,6 +46,18 @@ def uses(claim: Claim, config: dict[str, Any]) -> bool:
 def _selects(part: dict[str, Any]) -> list[dict[str, Any]]:
     """Which configurations a reading looks at: one, or two that it compares."""
     return [part.get("select", {})] + ([part["than"]] if "than" in part else [])
+
+
+def quick(claim: Claim) -> Claim:
+    """The claim at the smaller scale that its rule names for a check on a reader's machine; else the claim itself."""
+    assert claim.rule is not None
+    if "quick" not in claim.rule:
+        return claim
+    smaller = {
+        name: {**part, **{key: {**part[key], **claim.rule["quick"]} for key in ("select", "than") if key in part}}
+        for name, part in readings(claim.rule).items()
+    }
+    return replace(claim, rule={**claim.rule, "readings": smaller})
 
 
 def _matches(select: dict[str, Any], config: dict[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from errref import __version__, claims, datasets, experiments, imagefiles, recor
 from errref.claims import Claim
 from errref.imagefiles import ImageSet
 from errref.ledger import readings
+from errref.networks import device_name
 from errref.records import Row
 
 AGREES, DISAGREES, USAGE, PENDING = 0, 1, 2, 3
@@ -128,7 +129,7 @@ def _run(given: argparse.Namespace) -> int:
     rules = {c.id: c.rule_hash for c in claims.load().values() if c.experiment == given.name and c.kind != "derived"}
     seeds = given.seeds or module.SEEDS
     work = [(config, seed) for seed in range(seeds) for config in module.configurations()]
-    device = module.device_name() if hasattr(module, "device_name") else "cpu"
+    device = device_name() if getattr(module, "USES_GPU", False) else "cpu"
     how = {"folder": given.results, "jobs": given.jobs, "device": device, "progress": not given.quiet}
     new = records.record(given.name, module.run, work, rules=rules, **how)
     print(f"{new} new rows of {len(work)} in {records.results_file(given.name, given.results)}")
@@ -149,10 +150,13 @@ def _check(given: argparse.Namespace) -> int:
         return AGREES
     if given.seeds < 2:
         raise ValueError("--seeds must be at least 2: one seed has no interval.")
-    rows = _measure(claim, given)
+    small = claims.quick(claim)
+    rows = _measure(small, given)
     if report.rule_changed(claim, given.results):
         print("  (the rule was written or changed after rows were recorded)")
-    return _compare(claim, report.rows_of(claim, given.results), rows)
+    if small is not claim:
+        print(f"  (measured at a smaller scale, {claim.rule['quick']}; the recorded study says: {recorded.word})")
+    return _compare(small, report.rows_of(claim, given.results), rows)
 
 
 def _measure(claim: Claim, given: argparse.Namespace) -> list[Row]:

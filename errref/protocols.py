@@ -64,6 +64,19 @@ def pick(answers: Array, routes: Array) -> Array:
     return answers[np.arange(len(answers)), routes]
 
 
+# -- spaces to cluster in, besides the pixels --------------------------------------------------------------------------
+
+
+def label_pairs(network: Any, X: Array, y: Array) -> Array:
+    """The space of (true label, predicted label), one-hot: (n, 20)."""
+    return np.eye(10)[np.stack([y, network.predict(X)], axis=1)].reshape(len(y), 20)
+
+
+def features(network: Any, X: Array, y: Array) -> Array:
+    """The space of the general network's penultimate features: (n, features)."""
+    return network.embed(X)
+
+
 # -- honest: the true label of a sample is seen by nobody who answers it -----------------------------------------------
 
 
@@ -193,7 +206,19 @@ def _fresh(model: ErrorReflectionClassifier, **changes) -> ErrorReflectionClassi
     return ErrorReflectionClassifier(**{**model.get_params(deep=False), **changes})
 
 
-# -- a control ---------------------------------------------------------------------------------------------------------
+# -- controls ----------------------------------------------------------------------------------------------------------
+
+
+def constant_experts(model: ErrorReflectionClassifier, seen: Look, y_train: Array) -> dict[str, float]:
+    """A control: the oracles, where each expert only knows its cluster's most frequent class."""
+    modes = [np.bincount(y_train[model.routes_ == 1 + k]).argmax() for k in range(len(model.experts_))]
+    each = np.column_stack([seen.general, np.tile(modes, (len(seen.y), 1))])
+    told = np.where(seen.wrong, best_expert(seen), 0)
+    return {
+        "constant_error_oracle": float(np.mean(pick(each, told) == seen.y)),
+        "constant_cluster_oracle": float(np.mean(pick(each, seen.assigned) == seen.y)),
+        "constant_any_right": float(any_right(each, seen.y).mean()),
+    }
 
 
 class ShuffledLabels(ClusterMixin, BaseEstimator):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
-from functools import partial, wraps
-from threading import Lock
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,15 +16,15 @@ from sklearn.pipeline import make_pipeline
 from errref import protocols
 from errref.datasets import fashion_mnist, mnist_digits
 from errref.isodata import Isodata
-from errref.networks import ConvClassifier, count_parameters, device_name, has_gpu, size, widest
-from errref.protocols import Look, ShuffledLabels, look, pick
+from errref.networks import ConvClassifier, count_parameters, has_gpu, size, widest
+from errref.once import once
+from errref.protocols import ShuffledLabels, look, pick
 from errref.reflection import ErrorReflectionClassifier
 
-__all__ = ["configurations", "device_name", "run"]
 Array = np.ndarray
 SEEDS = 5  # that are recorded: 0 to 4
-N_VALIDATION = 5_000  # of the 60,000 training images; always the same ones, never trained on
-SPLIT_SEED = 20181013  # draws them
+USES_GPU = True  # where there is one
+N_VALIDATION, SPLIT_SEED = 5_000, 20181013  # of the 60,000 training images; always the same ones, never trained on
 SCALES = {  # training images, epochs; and steps that gate and experts take at least, since their data can be few
     "full": {"n_train": 55_000, "epochs": 10, "gate_steps": 1000, "expert_steps": 100},
     "quick": {"n_train": 10_000, "epochs": 4, "gate_steps": 100, "expert_steps": 100},
@@ -34,9 +32,9 @@ SCALES = {  # training images, epochs; and steps that gate and experts take at l
 N_CLUSTERS = 4  # what ISODATA aims at; it may find more or fewer
 BUDGET = 3_000  # parameters: of every network, or of the whole system
 SHARES = {"general": 1_300, "gate": 600}  # of the budget, where it is the whole system's; the experts get the rest
-BIASES = np.round(np.arange(-3, 3.01, 0.1), 1)  # candidates that validation chooses from, the method as it is first
-BIASES = BIASES[np.argsort(np.abs(BIASES), kind="stable")]
-THRESHOLDS = np.concatenate([[0.0], np.round(np.arange(0.2, 1.0, 0.01), 2)])
+# Candidates that validation chooses from; the first is the method as it is, or the general network alone.
+BIASES = np.array(sorted(np.arange(-30, 31) / 10, key=abs))
+THRESHOLDS = np.array([0, *range(20, 100)]) / 100
 NOISE = 0.05  # share of training labels that `label_noise` makes wrong
 
 
@@ -51,37 +49,13 @@ def configurations() -> list[dict[str, Any]]:
     ]
     if has_gpu():
         parts += [{"part": "resnet18"}, {"part": "vgg"}]
-    return [{"scale": scale, **part} for scale in SCALES for part in parts] + [
-        {"scale": "quick", "part": "label_noise"}
-    ]
+    both = [{"scale": scale, **part} for scale in SCALES for part in parts]
+    return [*both, {"scale": "quick", "part": "label_noise"}]
 
 
 def run(config: dict[str, Any], seed: int) -> dict[str, float]:
     """One row: all numbers of one part of the study."""
-    settings = {key: value for key, value in config.items() if key != "part"}
-    return PARTS[config["part"]](seed=seed, **settings)
-
-
-def once(function: Callable) -> Callable:
-    """Compute a result once for each set of arguments, also where several threads ask for it together."""
-    results: dict[Any, Future] = {}
-    lock = Lock()
-
-    @wraps(function)
-    def wrapper(*key):
-        with lock:
-            first = key not in results
-            future = results.setdefault(key, Future())
-        if first:
-            try:
-                future.set_result(function(*key))
-            except BaseException as error:
-                future.set_exception(error)
-                del results[key]  # so that the next one tries again
-                raise
-        return future.result()
-
-    return wrapper
+    return PARTS[config["part"]](seed=seed, **{key: value for key, value in config.items() if key != "part"})
 
 
 # -- data and networks -------------------------------------------------------------------------------------------------
@@ -101,8 +75,8 @@ def split(scale: str, name: str = "fashion") -> Split:
     images = {"fashion": fashion_mnist, "digits": mnist_digits}[name]()
     order = np.random.default_rng(SPLIT_SEED).permutation(len(images.y_train))
     train, validation = order[N_VALIDATION:][: SCALES[scale]["n_train"]], order[:N_VALIDATION]
-    of = images.X_train, images.y_train
-    return Split((of[0][train], of[1][train]), (of[0][validation], of[1][validation]), (images.X_test, images.y_test))
+    fit, tune = ((images.X_train[some], images.y_train[some]) for some in (train, validation))
+    return Split(fit, tune, (images.X_test, images.y_test))
 
 
 def network(scale: str, **changes) -> ConvClassifier:
@@ -117,20 +91,10 @@ def general(scale: str, name: str, width: int, seed: int) -> ConvClassifier:
     return network(scale, width=width, random_state=seed).fit(*split(scale, name).train)
 
 
-def pairs(network: Any, X: Array, y: Array) -> Array:
-    """The space of (true label, predicted label), one-hot: (n, 20)."""
-    return np.eye(10)[np.stack([y, network.predict(X)], axis=1)].reshape(len(y), 20)
-
-
-def features(network: Any, X: Array, y: Array) -> Array:
-    """The space of the general network's penultimate features: (n, features)."""
-    return network.embed(X)
-
-
 SPACES: dict[str, tuple[Any, Any]] = {  # what is clustered, and by what
     "pixels": ("input", make_pipeline(PCA(20), Isodata(n_clusters=N_CLUSTERS))),
-    "features": (features, Isodata(n_clusters=N_CLUSTERS)),
-    "pairs": (pairs, Isodata(n_clusters=N_CLUSTERS)),
+    "features": (protocols.features, Isodata(n_clusters=N_CLUSTERS)),
+    "pairs": (protocols.label_pairs, Isodata(n_clusters=N_CLUSTERS)),
 }
 
 
@@ -153,8 +117,8 @@ def method(scale: str, space: str, seed: int, reading: str = "network", **change
         return network(scale, width=widest(rest), min_steps=SCALES[scale]["expert_steps"], batch_size=128)
 
     what, clusterer = SPACES[space]
-    parts = {"expert": expert, "clusterer": clusterer, "gate": gate, "space": what, "random_state": seed, **changes}
-    return ErrorReflectionClassifier(FrozenEstimator(general(scale, "fashion", width, seed)), **parts)
+    parts = {"expert": expert, "clusterer": clusterer, "gate": gate, "space": what, "random_state": seed}
+    return ErrorReflectionClassifier(FrozenEstimator(general(scale, "fashion", width, seed)), **{**parts, **changes})
 
 
 @once
@@ -191,11 +155,6 @@ def alone(model: ConvClassifier, data: Split) -> dict[str, float]:
     }
 
 
-def total(attribute: str, parts: list[Any]) -> float:
-    """Sum of what the trained networks of a system took; constants took nothing."""
-    return sum(getattr(part, attribute, 0) for part in parts)
-
-
 def n_settings(model: ErrorReflectionClassifier) -> int:
     """Arguments that a user of the method can choose: its own, its clusterer's, and those of three kinds of network."""
     clusterer = model.clusterer.get_params()
@@ -227,7 +186,7 @@ def systems(model: ErrorReflectionClassifier, data: Split) -> dict[str, float]:
     return {
         **{name: float(np.mean(answer == seen.y)) for name, answer in answers.items()},
         "any_right": float(protocols.any_right(seen.each, seen.y).mean()),
-        **constant_experts(model, seen, data.train[1]),
+        **protocols.constant_experts(model, seen, data.train[1]),
         "general_train_accuracy": model.general_.score(*data.train),
         "train_accuracy": model.score(*data.train),
         "bias": bias,
@@ -239,21 +198,9 @@ def systems(model: ErrorReflectionClassifier, data: Split) -> dict[str, float]:
         "smallest_cluster": min(model.summary_["sizes"], default=0),
         "largest_network": max(sizes),
         "n_parameters": sum(sizes),
-        "n_steps": total("n_steps_", parts),
-        "seconds": total("fit_seconds_", parts),
+        "n_steps": sum(getattr(part, "n_steps_", 0) for part in parts),
+        "seconds": sum(getattr(part, "fit_seconds_", 0) for part in parts),
         "n_settings": n_settings(model),
-    }
-
-
-def constant_experts(model: ErrorReflectionClassifier, seen: Look, y_train: Array) -> dict[str, float]:
-    """A control: the oracles, where each expert only knows its cluster's most frequent class."""
-    modes = [np.bincount(y_train[model.routes_ == 1 + k]).argmax() for k in range(len(model.experts_))]
-    each = np.column_stack([seen.general, np.tile(modes, (len(seen.y), 1))])
-    told = np.where(seen.wrong, protocols.best_expert(seen), 0)
-    return {
-        "constant_error_oracle": float(np.mean(pick(each, told) == seen.y)),
-        "constant_cluster_oracle": float(np.mean(pick(each, seen.assigned) == seen.y)),
-        "constant_any_right": float(protocols.any_right(each, seen.y).mean()),
     }
 
 
@@ -317,7 +264,7 @@ def wide(scale: str, seed: int) -> dict[str, float]:
 def long(scale: str, seed: int) -> dict[str, float]:
     """The general network, trained for at least as many steps as all networks of the system together."""
     found = reflection(scale, "pixels", seed)
-    steps = total("n_steps_", [*found.networks_, found.gate_])
+    steps = sum(getattr(part, "n_steps_", 0) for part in [*found.networks_, found.gate_])
     return alone(network(scale, min_steps=steps, random_state=seed).fit(*split(scale).train), split(scale))
 
 
@@ -328,8 +275,8 @@ def label_noise(scale: str, seed: int) -> dict[str, float]:
     flipped = rng.permutation(len(y)) < NOISE * len(y)
     noisy = np.where(flipped, (y + rng.integers(1, 10, len(y))) % 10, y)
     model = method(scale, "pixels", seed).set_params(estimator=network(scale)).fit(X, noisy)
-    numbers = {"noise_among_errors": flipped[model.errors_].mean(), "errors_among_noise": model.errors_[flipped].mean()}
-    return {**numbers, **systems(model, data)}
+    met = {"noise_among_errors": flipped[model.errors_].mean(), "errors_among_noise": model.errors_[flipped].mean()}
+    return {**met, **systems(model, data)}
 
 
 def large(scale: str, seed: int, architecture: str) -> dict[str, float]:

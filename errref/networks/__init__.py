@@ -1,7 +1,8 @@
 """Neural networks as scikit-learn estimators, and how many parameters a model has."""
 
 from errref.networks.backend import device_name, has_gpu
-from errref.networks.convolution import ConvClassifier, size, widest
+from errref.networks.building import size, widest
+from errref.networks.convolution import ConvClassifier
 from errref.networks.parameters import count_parameters
 from errref.networks.relu import ReluRegressor
 

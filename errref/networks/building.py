@@ -1,0 +1,49 @@
+"""Networks of `errref.networks.architectures` by name: built from a seed, counted, or as wide as a budget allows."""
+
+from typing import Any
+
+from errref.networks.backend import load_torch
+
+
+def new_module(architecture: str, image_shape: tuple[int, int], n_outputs: int, width: int, seed: int) -> Any:
+    """Return an untrained network, its weights drawn from ``seed`` as torch's layers draw them by default."""
+    torch = load_torch()
+    from errref.networks import architectures
+
+    with torch.device("meta"):  # nothing is drawn yet, so that torch's global random state stays as it is
+        module = getattr(architectures, architecture)(image_shape, n_outputs, width)
+    generator = torch.Generator().manual_seed(seed)
+    for layer in module.to_empty(device="cpu").modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.reset_parameters()
+        elif hasattr(layer, "weight"):
+            bound = layer.weight[0].numel() ** -0.5  # of the inputs of one output
+            for part in layer.parameters(recurse=False):
+                torch.nn.init.uniform_(part, -bound, bound, generator=generator)
+    return module
+
+
+def size(architecture: str, width: int, n_outputs: int = 10, image_shape: tuple[int, int] = (28, 28)) -> int:
+    """Number of parameters of a network of `errref.networks.architectures`, which is not built for it."""
+    torch = load_torch()
+    from errref.networks import architectures
+
+    with torch.device("meta"):
+        module = getattr(architectures, architecture)(image_shape, n_outputs, width)
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def widest(n_parameters: int, n_outputs: int = 10, image_shape: tuple[int, int] = (28, 28)) -> int:
+    """Return the largest width of the architecture "separable" that has at most so many parameters.
+
+    Raises
+    ------
+    ValueError
+        If even a network of width 1 has more.
+    """
+    width = 1
+    while size("separable", width, n_outputs, image_shape) <= n_parameters:
+        width += 1
+    if width == 1:
+        raise ValueError(f"Even a network of width 1 has more than {n_parameters} parameters; allow more.")
+    return width - 1
