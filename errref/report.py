@@ -14,7 +14,7 @@ from errref import claims, records
 from errref.claims import Claim, Reading, Verdict
 from errref.records import Row
 
-PERCENT = ("reduction", "share")
+PERCENT = {"reduction": 1, "share": 1, "accuracy": 2}  # statistics shown in per cent, with so many decimals
 NONE = "–"
 
 
@@ -58,7 +58,7 @@ def show(value: float | str | None, statistic: str = "") -> str:
     if isinstance(value, str):
         return value
     if statistic in PERCENT:
-        return f"{100 * value:.1f} %"
+        return f"{100 * value:.{PERCENT[statistic]}f} %"
     return f"{value:.2e}" if value and abs(value) < 1e-2 else f"{value:.3g}"
 
 

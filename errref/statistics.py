@@ -27,6 +27,7 @@ STATISTICS: dict[str, Callable[..., Array]] = {
     "log10_median": lambda measure: np.log10(np.median(measure, axis=-1)),
     "reduction": _reduction,
     "ratio": _ratio,
+    "accuracy": lambda measure: np.median(measure, axis=-1),  # a median that is read in per cent
     "share": lambda measure: np.mean(measure, axis=-1),
 }
 PAIRED = {"reduction", "ratio"}

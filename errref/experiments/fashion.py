@@ -27,7 +27,7 @@ USES_GPU = True  # where there is one
 N_VALIDATION, SPLIT_SEED = 5_000, 20181013  # of the 60,000 training images; always the same ones, never trained on
 SCALES = {  # training images, epochs; and steps that gate and experts take at least, since their data can be few
     "full": {"n_train": 55_000, "epochs": 10, "gate_steps": 1000, "expert_steps": 100},
-    "quick": {"n_train": 10_000, "epochs": 4, "gate_steps": 100, "expert_steps": 100},
+    "quick": {"n_train": 6_000, "epochs": 4, "gate_steps": 100, "expert_steps": 60},
 }
 N_CLUSTERS = 4  # what ISODATA aims at; it may find more or fewer
 BUDGET = 3_000  # parameters: of every network, or of the whole system
