@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/ready
 
-.PHONY: help book test lint lab notebooks record bench test-long clean
+.PHONY: help book test lint data lab notebooks record bench test-long clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -30,6 +30,9 @@ lint: $(READY)
 	$(VENV)/bin/mypy
 	PYTHONPATH=. $(VENV)/bin/lint-imports --no-cache
 
+data: $(READY)  ## the images of the chapter on Fashion-MNIST; everything else works without them
+	$(VENV)/bin/errref data
+
 lab: $(READY)  ## the chapters in JupyterLab
 	$(VENV)/bin/jupyter lab book
 
@@ -37,7 +40,7 @@ notebooks: $(READY)  ## execute the chapters that are stale
 	$(RUN) tools/notebooks.py
 
 record: $(READY)  ## record what is missing of every experiment
-	for name in intuition isodata functions; do $(VENV)/bin/errref run $$name || exit; done
+	for name in intuition isodata functions fashion; do $(VENV)/bin/errref run $$name || exit; done
 
 bench: $(READY)  ## speed, side by side with peers, as ratios
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .[bench]

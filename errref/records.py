@@ -20,7 +20,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -221,21 +221,13 @@ def provenance(rules: dict[str, str], device: str = "cpu", threads: int | None =
         "package": __version__,
         "source": source_hash(),
         "python": platform.python_version(),
-        "versions": _versions(),
+        "versions": {d.name: d.version for d in importlib.metadata.distributions() if d.name in MATTERS},
         "machine": f"{platform.system()} {platform.machine()}",
         "device": device,
         "threads": threads or cpu_count(),
         "start": datetime.now(UTC).isoformat(timespec="seconds"),
         "rules": rules,
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in MATTERS:
-        with suppress(importlib.metadata.PackageNotFoundError):  # torch is an extra
-            found[name] = importlib.metadata.version(name)
-    return found
 
 
 def record(

@@ -4,6 +4,8 @@ Two floats agree within a relative tolerance of 1e-5; a cell tagged `nbval-rtol=
 `nbval-loss` floats agree on the scale of losses, which are chaotic between machines: within 0.05 of log10, or if both
 are smaller than 1e-6. Integers and words must be the same. Pictures and widget views are not compared.
 
+A chapter that needs images is skipped, with a reason, on a machine that does not have them.
+
 Loaded by `python -m pytest -p tests.nbval_tolerance`.
 """
 
@@ -11,10 +13,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
+
+from errref.datasets import available
 
 RTOL, ATOL = 1e-5, 1e-12
 LOSS_FACTOR, NO_LOSS = 10**0.05, 1e-6
+NEEDS = {"fashion": ("fashion-mnist", "mnist-digits")}  # data sets, by chapter
 PICTURES = ("image/svg+xml", "image/png", "image/jpeg", "application/vnd.jupyter.widget-view+json")
 
 # A float has a decimal point or an exponent, and is no part of a name or a version.
@@ -91,8 +97,15 @@ def pytest_collectstart(collector: Any) -> None:
         collector.skip_compare += PICTURES
 
 
+def missing(chapter: str) -> list[str]:
+    """The data sets that a chapter needs and this machine does not have."""
+    return [name for name in NEEDS.get(chapter, ()) if available(name) is None]
+
+
 def pytest_itemcollected(item: Any) -> None:
     if isinstance(item, IPyNbCell):
+        if absent := missing(item.path.stem):
+            item.add_marker(pytest.mark.skip(reason=f"{', '.join(absent)} is not here; `make data` fetches it"))
         how = settings(item.cell.metadata.get("tags", []))
 
         def sanitize(value: Any) -> Any:  # nbval passes everything that it compares through this

@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from errref.networks import ReluRegressor, count_parameters
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 WEIGHTS = ("hidden_weights_", "hidden_biases_", "output_weights_", "output_bias_")
 
 
@@ -41,14 +42,6 @@ class OnFirstColumn(RegressorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.regressor_tags.poor_score = True  # one column does not tell the target
         return tags
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # tensors this small are faster so, and much faster on a busy machine
-    yield
-    torch.set_num_threads(threads)
 
 
 @parametrize_with_checks(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
+from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
@@ -26,8 +27,8 @@ SEEDS = 5  # that are recorded: 0 to 4
 USES_GPU = True  # where there is one
 N_VALIDATION, SPLIT_SEED = 5_000, 20181013  # of the 60,000 training images; always the same ones, never trained on
 SCALES = {  # training images, epochs; and steps that gate and experts take at least, since their data can be few
-    "full": {"n_train": 55_000, "epochs": 10, "gate_steps": 1000, "expert_steps": 100},
-    "quick": {"n_train": 6_000, "epochs": 4, "gate_steps": 100, "expert_steps": 60},
+    "full": {"n_train": 55_000, "epochs": 10, "gate_steps": 2000, "expert_steps": 100},
+    "quick": {"n_train": 6_000, "epochs": 4, "gate_steps": 200, "expert_steps": 60},
 }
 N_CLUSTERS = 4  # what ISODATA aims at; it may find more or fewer
 BUDGET = 3_000  # parameters: of every network, or of the whole system
@@ -81,8 +82,7 @@ def split(scale: str, name: str = "fashion") -> Split:
 
 def network(scale: str, **changes) -> ConvClassifier:
     """The untrained network of every part, of at most `BUDGET` parameters, or one with some settings changed."""
-    settings = {"width": widest(BUDGET), "epochs": SCALES[scale]["epochs"], "n_jobs": 1}
-    return ConvClassifier(**{**settings, **changes})
+    return ConvClassifier(**{"width": widest(BUDGET), "epochs": SCALES[scale]["epochs"], "n_jobs": 1, **changes})
 
 
 @once
@@ -105,16 +105,15 @@ def method(scale: str, space: str, seed: int, reading: str = "network", **change
     """
     whole = reading == "system"
     width = widest(SHARES["general"] if whole else BUDGET)
-    gate = network(
-        scale,
-        width=widest(SHARES["gate"] if whole else BUDGET),
-        min_steps=SCALES[scale]["gate_steps"],
-        keep_stages=True,
-    )
+    gate_width = widest(SHARES["gate"] if whole else BUDGET)
+    gate = network(scale, width=gate_width, min_steps=SCALES[scale]["gate_steps"], keep_stages=True)
 
-    def expert(n_clusters: int) -> ConvClassifier:
-        rest = (BUDGET - sum(SHARES.values())) // n_clusters if whole else BUDGET
-        return network(scale, width=widest(rest), min_steps=SCALES[scale]["expert_steps"], batch_size=128)
+    def expert(n_clusters: int) -> ConvClassifier | DummyClassifier:
+        used = size("separable", width) + size("separable", gate_width, n_outputs=1 + n_clusters)
+        each = (BUDGET - used) // n_clusters if whole else BUDGET
+        if each < size("separable", 1):
+            return DummyClassifier()
+        return network(scale, width=widest(each), min_steps=SCALES[scale]["expert_steps"])
 
     what, clusterer = SPACES[space]
     parts = {"expert": expert, "clusterer": clusterer, "gate": gate, "space": what, "random_state": seed}

@@ -7,13 +7,15 @@ Each function takes the shape of an image, (height, width), the number of output
 import torch
 from torch import Tensor, nn
 
+LEAK = 0.1  # slope below 0 in the small network, where every channel counts: one of ReLU can die
+
 
 def separable(image_shape: tuple[int, int], n_outputs: int, width: int) -> nn.Sequential:
     """Depthwise-separable blocks (Chollet 2017), then `PositionalPooling`; ``width`` is that of the first block."""
     last = round(1.75 * width)
     places = (-(-image_shape[0] // 4), -(-image_shape[1] // 4))
     return nn.Sequential(
-        *_convolution(1, width, stride=2),
+        *_convolution(1, width, stride=2, leak=LEAK),
         *_separable_block(width, width, stride=2),
         *_separable_block(width, last, stride=1),
         PositionalPooling(last, places),
@@ -75,7 +77,9 @@ class ResidualBlock(nn.Module):
             nn.BatchNorm2d(outputs),
         )
         same = stride == 1 and inputs == outputs
-        project = [nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)]
+        # Every stride-th place, then a convolution of stride 1: where channels are few, oneDNN writes beyond the memory
+        # of one of stride 2 (https://github.com/uxlfoundation/oneDNN/issues/6035).
+        project = [nn.MaxPool2d(1, stride), nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs)]
         self.shortcut = nn.Sequential(*([] if same else project))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -83,12 +87,12 @@ class ResidualBlock(nn.Module):
         return nn.functional.relu(self.convolutions(x) + self.shortcut(x))
 
 
-def _convolution(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
+def _convolution(inputs: int, outputs: int, stride: int, leak: float = 0) -> list[nn.Module]:
     convolution = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
-    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+    return [convolution, nn.BatchNorm2d(outputs), nn.LeakyReLU(leak, inplace=True)]  # 0 is ReLU
 
 
 def _separable_block(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
     depthwise = nn.Conv2d(inputs, inputs, 3, stride, padding=1, groups=inputs, bias=False)
     pointwise = nn.Conv2d(inputs, outputs, 1, bias=False)
-    return [depthwise, pointwise, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+    return [depthwise, pointwise, nn.BatchNorm2d(outputs), nn.LeakyReLU(LEAK, inplace=True)]

@@ -41,7 +41,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
         Passes over the training samples.
     min_steps : int, default=100
         At least so many steps are taken: more epochs, where the samples are few.
-    batch_size : int, default=256
+    batch_size : int, default=128
         Samples a step, at least 2; all of them where there are fewer. What does not fill the last batch of an epoch
         waits for the next, which has another order.
     learning_rate : float, default=0.03
@@ -110,7 +110,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
         image_shape: tuple[int, int] | None = None,
         epochs: int = 12,
         min_steps: int = 100,
-        batch_size: int = 256,
+        batch_size: int = 128,
         learning_rate: float = 0.03,
         weight_decay: float = 0.01,
         class_weight: dict | str | None = None,
@@ -136,7 +136,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(labels)
         self.classes_, targets = np.unique(labels, return_inverse=True)
         self.image_shape_ = self._image_shape()
-        self.mean_, self.scale_ = float(images.mean(dtype=np.float64)), float(images.std(dtype=np.float64)) or 1.0
+        self.mean_, self.scale_ = _moments(images)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         start = time.perf_counter()
         with _threads(self.n_jobs):
@@ -145,6 +145,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
             self._train(images, targets, seed)
         self.fit_seconds_ = time.perf_counter() - start
         if not np.isfinite(self.loss_curve_).all():
+            del self.module_
             raise FloatingPointError(f"Training diverged with learning_rate={self.learning_rate}; lower it.")
         return self
 
@@ -163,12 +164,13 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
         if not hasattr(self, "stages_"):
             raise AttributeError("No stages were kept; fit with keep_stages=True.")
         last = _copy(self.module_.state_dict())
-        try:
-            for state in self.stages_:
+        for state in self.stages_:
+            try:
                 self.module_.load_state_dict(state)
-                yield _softmax(self._look(images))
-        finally:
-            self.module_.load_state_dict(last)
+                proba = _softmax(self._look(images))
+            finally:
+                self.module_.load_state_dict(last)
+            yield proba
 
     def embed(self, X: ArrayLike) -> NDArray[np.float32]:
         """Return the penultimate features, which the last, linear layer sees; shape (n, features)."""
@@ -183,7 +185,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
         return int(shape[0]), int(shape[1])
 
     def _images(self, X: ArrayLike) -> NDArray:
-        check_is_fitted(self)
+        check_is_fitted(self, "module_")
         return validate_data(self, X, dtype=[np.float32, np.uint8], reset=False)
 
     def _standardise(self, pixels: Any) -> Any:
@@ -255,6 +257,13 @@ def _threads(n_jobs: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _moments(images: NDArray) -> tuple[float, float]:
+    """Mean and standard deviation of all pixels (1 where that is 0), without a copy of all of them as floats."""
+    mean = images.mean(dtype=np.float64)
+    squares = sum(float(np.square(images[some] - mean).sum()) for some in gen_batches(len(images), _AT_ONCE))
+    return float(mean), (squares / images.size) ** 0.5 or 1.0
 
 
 def _softmax(logits: NDArray) -> NDArray[np.float64]:
