@@ -155,8 +155,8 @@ def _check(given: argparse.Namespace) -> int:
     if report.rule_changed(claim, given.results):
         print("  (the rule was written or changed after rows were recorded)")
     if small is not claim:
-        print(f"  (measured at a smaller scale, {claim.rule['quick']}; the recorded study says: {recorded.word})")
-    return _compare(small, report.rows_of(claim, given.results), rows)
+        print(f"  (measured at a smaller scale, {claim.rule['quick']}, and compared with rows of that scale)")
+    return _compare(small, report.rows_of(claim, given.results), rows, recorded.word)
 
 
 def _measure(claim: Claim, given: argparse.Namespace) -> list[Row]:
@@ -172,8 +172,8 @@ def _measure(claim: Claim, given: argparse.Namespace) -> list[Row]:
     return list(records.evaluate(claim.experiment, module.run, work, jobs=given.jobs, progress=not given.quiet))
 
 
-def _compare(claim: Claim, old: list[Row], new: list[Row]) -> int:
-    """Print both side by side; they agree where the intervals of every reading meet.
+def _compare(claim: Claim, old: list[Row], new: list[Row], verdict: str) -> int:
+    """Print both side by side, and the recorded verdict; they agree where the intervals of every reading meet.
 
     The intervals that must meet are wider than those printed: a claim of many readings would otherwise disagree by
     chance alone (Bonferroni's correction).
@@ -188,7 +188,7 @@ def _compare(claim: Claim, old: list[Row], new: list[Row]) -> int:
     if not any(r.n for r in recorded.readings):
         print(f"verdict on the fresh rows alone: {fresh.word} (nothing is recorded to compare with)")
         return PENDING
-    print(f"verdict: {recorded.word}; fresh rows {'disagree' if any(apart) else 'agree'}")
+    print(f"verdict: {verdict}; fresh rows {'disagree' if any(apart) else 'agree'}")
     return DISAGREES if any(apart) else AGREES
 
 

@@ -4,6 +4,7 @@ import copy
 import itertools
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 import yaml
 
 from errref import claims, experiments, ledger, report, statistics
-from errref.claims import Claim, LedgerError, judge
+from errref.claims import Claim, LedgerError, judge, quick, uses
 from errref.experiments import functions
+from errref.ledger import readings
 from errref.records import Row
 from errref.statistics import STATISTICS, bootstrap, estimate, proportion
 
@@ -223,6 +225,22 @@ def test_a_hypothesis_is_possible_if_one_reading_holds(a, b, word):
     assert judge(claim, rows).word == word
 
 
+def test_a_quick_claim_looks_at_the_smaller_scale_and_is_otherwise_the_same():
+    parts = {"one": {"measure": "a", "select": {"x": 1, "scale": "full"}, "than": {"x": 2, "scale": "full"}}}
+    claim = hypothesis(**parts, other={"measure": "b"})
+    assert quick(claim) is claim
+    small = quick(replace(claim, rule={**claim.rule, "quick": {"scale": "quick"}}))
+    found = readings(small.rule)
+    assert found["one"]["select"] == {"x": 1, "scale": "quick"} and found["one"]["than"] == {"x": 2, "scale": "quick"}
+    assert "select" not in found["other"]
+    assert all(found[name][key] == readings(claim.rule)[name][key] for name in found for key in ("measure", "bound"))
+    rows = [Row("functions", {"x": 1, "scale": "quick"}, 0, {"a": 1.0})]
+    assert [uses(c, rows[0].config) for c in (replace(claim, rule={**claim.rule, "readings": parts}), small)] == [
+        False,
+        True,
+    ]
+
+
 def test_what_cannot_be_tested_or_has_no_rule_is_not_judged():
     claim = Claim("c", "paper", "here", "People are so.", "untestable", "forgetting")
     assert judge(claim, []).word == "not testable"
@@ -418,11 +436,15 @@ READING = ("rule", "readings", "linear")
         (changed("rule", "experiment"), r"Claim 'fine': its rule does not say experiment; add it"),
         (changed("rule", "seeds"), r"Claim 'fine': its rule does not say seeds; add it"),
         (changed("rule", "confidence"), r"Claim 'fine': its rule does not say confidence; add it"),
-        (changed("rule", "experiment", value="study"), r"'fine': unknown experiment 'study'; known are functions, "),
+        (
+            changed("rule", "experiment", value="study"),
+            r"'fine': unknown experiment 'study'; known are fashion, functions, ",
+        ),
         (changed("rule", "experiment", value=["functions"]), r"'fine': unknown experiment \['functions'\]; known"),
         (changed("rule", "seeds", value=1), r"Claim 'fine': its seeds must be a whole number of at least 2"),
         (changed("rule", "seeds", value=-3), r"Claim 'fine': its seeds must be a whole number of at least 2"),
         (changed("rule", "seeds", value=2.5), r"Claim 'fine': its seeds must be a whole number of at least 2"),
+        (changed("rule", "quick", value="small"), r"Claim 'fine': its quick must be a mapping such as {scale: quick}"),
         (changed("rule", "confidence", value=95), r"Claim 'fine': its confidence must lie between 0 and 1"),
         (changed("rule", "confidence", value="95 %"), r"Claim 'fine': its confidence must lie between 0 and 1"),
         (changed("rule", "confidence", value=float("nan")), r"Claim 'fine': its confidence must lie between 0 and 1"),

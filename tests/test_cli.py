@@ -247,6 +247,19 @@ def test_check_disagrees_where_the_intervals_do_not_meet(loss, study, errref):
     assert out.endswith("verdict: reproduced; fresh rows disagree\n")
 
 
+def test_check_measures_the_smaller_scale_that_a_rule_names(study, errref, monkeypatch):
+    study.configurations = lambda: [{"function": "linear", "scale": scale} for scale in ("full", "quick")]
+    rule = {**RULE, "select": {"function": "linear", "scale": "full"}, "quick": {"scale": "quick"}}
+    rule.pop("readings", None)
+    claim = Claim("small", "paper", "sec. 2", "It is low.", "measured", "functions", rule=rule)
+    monkeypatch.setattr(claims, "load", lambda: {"small": claim})
+    errref("run", "functions", "--seeds", "4")
+    study.calls.clear()
+    status, out, _ = errref("check", "small")
+    assert status == 0 and len(study.calls) == 5
+    assert "measured at a smaller scale, {'scale': 'quick'}" in out and "verdict: reproduced; fresh rows agree" in out
+
+
 def test_check_without_rows_still_prints_fresh(study, errref, tmp_path):
     errref("run", "functions", "--seeds", "6")
     (tmp_path / "functions.jsonl").rename(tmp_path / "away.jsonl")

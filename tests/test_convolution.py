@@ -4,6 +4,7 @@ import copy
 import pickle
 import subprocess
 import sys
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from errref.networks import ConvClassifier, convolution, count_parameters, size, widest
@@ -411,3 +413,26 @@ def test_importing_the_networks_does_not_import_torch():
     code = "import sys, errref.networks, errref.experiments.fashion; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "False", done
+
+
+def test_training_takes_no_copy_of_all_images_as_floats():
+    X = np.random.default_rng(0).integers(0, 256, (5000, 784), dtype=np.uint8)
+    tracemalloc.start()
+    ConvClassifier(**SMALL | {"epochs": 1, "batch_size": 2500}).fit(X, np.arange(5000) % 2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * X.nbytes
+
+
+def test_what_diverged_is_not_fitted(digits):
+    model = ConvClassifier(**SMALL).fit(*digits).set_params(learning_rate=1e30)
+    with pytest.raises(FloatingPointError, match="diverged"):
+        model.fit(*digits)
+    with pytest.raises(NotFittedError):
+        model.predict(digits[0])
+
+
+def test_between_two_stages_the_network_is_the_last(digits, staged):
+    expected = staged.predict_proba(digits[0])
+    for _ in staged.staged_predict_proba(digits[0]):
+        np.testing.assert_array_equal(staged.predict_proba(digits[0]), expected)

@@ -7,14 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from numbers import Real
 from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.decomposition import PCA
+from sklearn.dummy import DummyClassifier
 
 from errref import claims, datasets, ledger, protocols, records
 from errref.datasets import Images
 from errref.experiments import fashion
+from errref.figures import COLOURS
+from errref.figures import fashion as draw
 from errref.isodata import Isodata
 from errref.networks import ConvClassifier, count_parameters, size, widest
 from errref.once import once
@@ -576,3 +580,52 @@ def test_a_recorded_row_is_measured_again(rows):
             assert again.numbers[name] == value, name
         elif name != "seconds":
             assert again.numbers[name] == pytest.approx(value, abs=0.02), name
+
+
+def test_what_the_budget_of_the_whole_system_leaves_no_network_for_is_a_constant(monkeypatch):
+    monkeypatch.setattr(fashion, "general", lambda *key: None)
+    expert = fashion.method("quick", "pixels", 0, "system").expert
+    few, many = expert(4), expert(40)
+    assert isinstance(few, ConvClassifier) and isinstance(many, DummyClassifier)
+    widths = {part: widest(fashion.SHARES[part]) for part in fashion.SHARES}
+    others = size("separable", widths["general"]) + size("separable", widths["gate"], n_outputs=5)
+    assert others + 4 * size("separable", few.width) <= 3000 < others + 4 * size("separable", few.width + 1)
+
+
+# -- figures -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("line", [*draw.HONEST, *draw.ORACLES, *draw.LEAKS], ids=lambda line: line[0])
+def test_every_line_of_the_story_is_a_number_of_one_configuration(line, rows):
+    _, measure, select, role = line
+    assert {"scale": "full", **select} in fashion.configurations() and role in COLOURS
+    assert len(draw.numbers_of(rows, **select)) == fashion.SEEDS
+    assert all(0 <= numbers[measure] <= 1 for numbers in draw.numbers_of(rows, **select))
+
+
+def test_the_story_draws_each_median_and_the_printed_numbers(rows):
+    figure = draw.story(rows)
+    drawn = [line.get_xdata() for ax in figure.axes for line in ax.lines]
+    for _, measure, select, _ in draw.HONEST + draw.ORACLES + draw.LEAKS:
+        median = 100 * np.median([numbers[measure] for numbers in draw.numbers_of(rows, **select)])
+        assert any(len(x) == 2 and np.allclose(x, median) for x in drawn)
+    assert any(np.allclose(x, 100 * np.array(draw.PRINTED)) for x in drawn if len(x) == 2)
+    plt.close(figure)
+
+
+def test_the_dial_and_the_trust_are_drawn_from_all_seeds(rows):
+    for figure in (draw.dial(rows), draw.trust(rows)):
+        (ax,) = figure.axes
+        assert len(ax.lines) > fashion.SEEDS
+        plt.close(figure)
+
+
+def test_error_cases_are_shown_by_cluster_with_their_names():
+    images = np.arange(5 * 784).reshape(5, 784) % 256
+    figure = draw.error_cases(
+        images, np.array([0, 1, 2, 3, 4]), np.array([1, 2, 3, 4, 5]), np.array([0, 1, 0, 1, 1]), 3
+    )
+    names = [ax.get_xlabel() for ax in figure.axes]
+    assert names[:2] == ["T-shirt/top,\nnot Trouser", "Pullover,\nnot Dress"] and names[3] == "Trouser,\nnot Pullover"
+    assert names[2] == "" and figure.axes[3].get_ylabel() == "cluster 2"
+    plt.close(figure)
