@@ -14,7 +14,7 @@ import numpy as np
 from errref.networks import ConvClassifier
 from errref.networks.building import new_module
 
-N, BATCH, ROUNDS = 10_000, 256, 3
+N, BATCH, ROUNDS = 10_000, ConvClassifier().batch_size, 3
 THREADS = sorted({1, min(2, os.cpu_count() or 1)}, reverse=True)
 OURS = "ConvClassifier"
 

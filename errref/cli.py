@@ -8,12 +8,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from errref import __version__, claims, datasets, experiments, imagefiles, records, report
 from errref.claims import Claim
 from errref.imagefiles import ImageSet
 from errref.ledger import readings
-from errref.networks import device_name
+from errref.networks import device_name, has_gpu
 from errref.records import Row
 
 AGREES, DISAGREES, USAGE, PENDING = 0, 1, 2, 3
@@ -128,12 +130,21 @@ def _run(given: argparse.Namespace) -> int:
     module = experiments.load(given.name)
     rules = {c.id: c.rule_hash for c in claims.load().values() if c.experiment == given.name and c.kind != "derived"}
     seeds = given.seeds or module.SEEDS
-    work = [(config, seed) for seed in range(seeds) for config in module.configurations()]
-    device = device_name() if getattr(module, "USES_GPU", False) else "cpu"
+    pending, device = _needing_gpu(module), device_name() if hasattr(module, "needs_gpu") else "cpu"
+    work = [(config, seed) for seed in range(seeds) for config in module.configurations() if config not in pending]
+    if pending:
+        print(f"{len(pending)} configurations need a GPU and stay pending: {', '.join(map(str, pending))}")
     how = {"folder": given.results, "jobs": given.jobs, "device": device, "progress": not given.quiet}
     new = records.record(given.name, module.run, work, rules=rules, **how)
     print(f"{new} new rows of {len(work)} in {records.results_file(given.name, given.results)}")
     return AGREES
+
+
+def _needing_gpu(module: ModuleType) -> list[dict[str, Any]]:
+    """Configurations of an experiment that this machine cannot measure."""
+    if not hasattr(module, "needs_gpu") or has_gpu():
+        return []
+    return [config for config in module.configurations() if module.needs_gpu(config)]
 
 
 def _check(given: argparse.Namespace) -> int:
@@ -168,7 +179,10 @@ def _measure(claim: Claim, given: argparse.Namespace) -> list[Row]:
     used = [config for config in module.configurations() if claims.uses(claim, config)]
     if not used:
         raise ValueError(f"No configuration of {claim.experiment!r} is what claim {claim.id!r} selects; mend its rule.")
-    work = [(config, first + k) for k in range(given.seeds) for config in used]
+    pending = _needing_gpu(module)
+    if pending and any(config in pending for config in used):
+        print("  (what needs a GPU is pending: there is none here)")
+    work = [(config, first + k) for k in range(given.seeds) for config in used if config not in pending]
     return list(records.evaluate(claim.experiment, module.run, work, jobs=given.jobs, progress=not given.quiet))
 
 

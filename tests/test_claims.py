@@ -452,8 +452,14 @@ READING = ("rule", "readings", "linear")
         (changed("rule", "measure"), r"Claim 'fine, reading linear': it has no measure; add it"),
         (changed("rule", "measure", value=["a"]), r"'fine, reading linear': its measure must be the name of a number"),
         (changed("rule", "bound"), r"Claim 'fine, reading linear': it has no bound; add it"),
-        (changed("rule", "statistic", value="mean"), r"reading linear': unknown statistic 'mean'; known are log10_"),
-        (changed("rule", "statistic", value=[1]), r"reading linear': unknown statistic \[1\]; known are log10_"),
+        (
+            changed("rule", "statistic", value="mean"),
+            r"reading linear': unknown statistic 'mean'; known are accuracy, log10_",
+        ),
+        (
+            changed("rule", "statistic", value=[1]),
+            r"reading linear': unknown statistic \[1\]; known are accuracy, log10_",
+        ),
         (changed("rule", "statistic", value="median"), r"reading linear': 'against' goes with ratio, reduction, and w"),
         (changed("rule", "against"), r"reading linear': 'against' goes with ratio, reduction, and with nothing else"),
         (changed("rule", "bound", value={"over": 1}), r"reading linear': unknown bound 'over'; known are above, at_l"),

@@ -169,6 +169,18 @@ def test_run_keeps_the_hashes_of_the_rules_that_judge_its_rows(study, errref, tm
     assert run["rules"] == {claim.id: claim.rule_hash for claim in LEDGER[:2]}
 
 
+def test_what_needs_a_gpu_stays_pending_where_there_is_none(study, errref, tmp_path, monkeypatch):
+    study.needs_gpu = lambda config: config["function"] == "cubic"
+    monkeypatch.setattr(cli, "has_gpu", lambda: False)
+    status, out, _ = errref("run", "functions")
+    assert status == 0 and recorded(tmp_path) == [("linear", 0), ("linear", 1)]
+    assert "1 configurations need a GPU and stay pending: {'function': 'cubic'}" in out
+    monkeypatch.setattr(cli, "has_gpu", lambda: True)
+    monkeypatch.setattr(cli, "device_name", lambda: "a GPU")
+    assert errref("run", "functions")[0] == 0 and len(recorded(tmp_path)) == 4
+    assert [run["device"] for run in records.runs("functions", tmp_path).values()] == ["cpu", "a GPU"]
+
+
 def test_an_interrupted_run_exits_130_and_goes_on_later(study, errref, tmp_path, monkeypatch):
     run = study.run
 

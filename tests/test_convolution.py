@@ -129,7 +129,7 @@ def test_positional_pooling_is_a_depthwise_convolution_over_the_whole_map():
     torch.testing.assert_close(pooling.weight.grad, convolved.weight.grad[:, 0])
 
 
-def test_starting_weights_are_distributed_as_those_of_torch():
+def test_starting_weights_are_orthogonal_where_channels_mix_and_those_of_torch_elsewhere():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         ours = new_module("separable", (28, 28), 10, 200, seed=0)
@@ -137,12 +137,18 @@ def test_starting_weights_are_distributed_as_those_of_torch():
         for layer in theirs.modules():
             if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
                 layer.reset_parameters()
+    mixing = [f"{name}.weight" for name, m in ours.named_modules() if isinstance(m, torch.nn.Conv2d) and m.groups == 1]
+    assert len(mixing) == 3
     for (name, a), b in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-        if len(a) > 10:  # not the last layer's biases
+        if name in mixing:
+            a = a.detach().flatten(1)
+            product = a @ a.T if len(a) <= a.shape[1] else a.T @ a
+            np.testing.assert_allclose(product, np.eye(len(product)), atol=1e-5)
+        elif len(a) > 10:  # not the last layer's biases
             a, b = (np.quantile(part.detach().numpy(), [0, 0.25, 0.5, 0.75, 1]) for part in (a, b))
             np.testing.assert_allclose(a, b, atol=0.1 * b[-1], err_msg=name)
     assert 0.5 < float(ours[-1].bias.detach().abs().max()) * 350**0.5 <= 1
-    assert float(ours[-2].weight.detach().abs().max()) == pytest.approx(1 / 7, rel=0.01)  # 7 x 7 places
+    assert bool((ours[-2].weight == 1 / 49).all())  # the mean of 7 x 7 places
 
 
 # -- training ----------------------------------------------------------------------------------------------------------

@@ -128,20 +128,22 @@ def tiny(study, monkeypatch):
 # -- configurations ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("gpu", [False, True])
-def test_configurations_are_distinct_and_their_parts_exist(monkeypatch, gpu):
-    monkeypatch.setattr(fashion, "has_gpu", lambda: gpu)
+def test_configurations_are_distinct_and_their_parts_exist():
     found = fashion.configurations()
     assert len({str(sorted(config.items())) for config in found}) == len(found)
-    assert {c["part"] for c in found} == set(fashion.PARTS) - (set() if gpu else {"resnet18", "vgg"})
+    assert {c["part"] for c in found} == set(fashion.PARTS)
+    assert {c["part"] for c in found if fashion.needs_gpu(c)} == {"resnet18", "vgg"}
     assert {c["space"] for c in found if "space" in c} == set(fashion.SPACES)
     assert {c["scale"] for c in found} == set(fashion.SCALES)
-    here = [{k: v for k, v in c.items() if k != "scale"} for c in found if c["scale"] == "quick"]
+    here = [
+        {k: v for k, v in c.items() if k != "scale"}
+        for c in found
+        if c["scale"] == "quick" and not fashion.needs_gpu(c)
+    ]
     assert all(config in list(CONFIGS.values()) for config in here), "a part that the tiny study leaves out"
 
 
-def test_every_reading_of_a_claim_is_about_one_configuration_at_each_scale(monkeypatch):
-    monkeypatch.setattr(fashion, "has_gpu", lambda: True)
+def test_every_reading_of_a_claim_is_about_one_configuration_at_each_scale():
     found = fashion.configurations()
     mine = [c for c in claims.load().values() if c.experiment == "fashion" and c.rule and "seeds" in c.rule]
     assert len(mine) == 9
@@ -465,13 +467,6 @@ def rows():
     return records.read("fashion")
 
 
-def with_gpu():
-    patch = pytest.MonkeyPatch()
-    with patch.context() as inside:
-        inside.setattr(fashion, "has_gpu", lambda: True)
-        return fashion.configurations()
-
-
 def recorded(rows, config):
     """Rows of a configuration by seed, for all seeds; a test that needs them is skipped while one is missing."""
     found = {row.seed: row.numbers for row in rows if row.config == config and row.seed < fashion.SEEDS}
@@ -481,13 +476,13 @@ def recorded(rows, config):
 
 
 def test_every_recorded_row_belongs_to_a_configuration(rows):
-    known = with_gpu()
+    known = fashion.configurations()
     assert [row for row in rows if row.config not in known or row.seed not in range(fashion.SEEDS)] == []
 
 
 def test_every_configuration_is_recorded_for_every_seed(rows):
     counts = Counter(str(sorted(row.config.items())) for row in rows)
-    on_cpu = [config for config in with_gpu() if config["part"] not in ("resnet18", "vgg")]
+    on_cpu = [config for config in fashion.configurations() if not fashion.needs_gpu(config)]
     missing = [c for c in on_cpu if counts[str(sorted(c.items()))] < fashion.SEEDS]
     if missing:
         pytest.skip(f"{len(missing)} of {len(on_cpu)} configurations are not yet recorded for every seed")

@@ -129,7 +129,7 @@ import importlib, json, pkgutil, random, sys, warnings
 import numpy
 import errref, errref.cli, errref.reflection, errref.isodata, errref.exact
 light = sorted({name.split(".")[0] for name in sys.modules})
-import matplotlib
+import matplotlib, torch  # torch sets a filter of warnings of its own
 def state():
     drawn = numpy.random.get_state()
     return [dict(matplotlib.rcParams), random.getstate(), drawn[1].tolist(), drawn[2], list(warnings.filters)]

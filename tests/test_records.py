@@ -119,7 +119,7 @@ def test_every_row_says_where_it_comes_from(tmp_path):
             *("package", "source", "python", "versions", "machine", "device", "threads", "start", "rules", "seconds")
         }
         assert run["package"] == __version__ and run["source"] == records.source_hash()
-        assert set(run["versions"]) == {"numpy", "scipy", "scikit-learn", "numba"}
+        assert set(run["versions"]) == {"numpy", "scipy", "scikit-learn", "numba", "torch"}
         assert run["versions"]["numpy"] == np.__version__
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", run["start"])
         assert run["seconds"] >= 0 and run["device"] == "cpu"

@@ -17,14 +17,14 @@ from sklearn.pipeline import make_pipeline
 from errref import protocols
 from errref.datasets import fashion_mnist, mnist_digits
 from errref.isodata import Isodata
-from errref.networks import ConvClassifier, count_parameters, has_gpu, size, widest
+from errref.networks import ConvClassifier, count_parameters, size, widest
 from errref.once import once
 from errref.protocols import ShuffledLabels, look, pick
 from errref.reflection import ErrorReflectionClassifier
 
 Array = np.ndarray
 SEEDS = 5  # that are recorded: 0 to 4
-USES_GPU = True  # where there is one
+LARGE = ("resnet18", "vgg")  # need a GPU
 N_VALIDATION, SPLIT_SEED = 5_000, 20181013  # of the 60,000 training images; always the same ones, never trained on
 SCALES = {  # training images, epochs; and steps that gate and experts take at least, since their data can be few
     "full": {"n_train": 55_000, "epochs": 10, "gate_steps": 2000, "expert_steps": 100},
@@ -33,25 +33,26 @@ SCALES = {  # training images, epochs; and steps that gate and experts take at l
 N_CLUSTERS = 4  # what ISODATA aims at; it may find more or fewer
 BUDGET = 3_000  # parameters: of every network, or of the whole system
 SHARES = {"general": 1_300, "gate": 600}  # of the budget, where it is the whole system's; the experts get the rest
-# Candidates that validation chooses from; the first is the method as it is, or the general network alone.
-BIASES = np.array(sorted(np.arange(-30, 31) / 10, key=abs))
-THRESHOLDS = np.array([0, *range(20, 100)]) / 100
+BIASES = np.array(sorted(np.arange(-30, 31) / 10, key=abs))  # validation chooses; the first is the method as it is
+THRESHOLDS = np.array([0, *range(20, 100)]) / 100  # validation chooses; the first is the general network alone
 NOISE = 0.05  # share of training labels that `label_noise` makes wrong
 
 
 def configurations() -> list[dict[str, Any]]:
-    """What is recorded: every part at both scales; ResNet-18 and VGG-11 only where there is a GPU."""
+    """What is recorded: every part at both scales, but for noise, which is a small study."""
     parts: list[dict[str, Any]] = [
         {"part": "plain"},
         {"part": "digits"},
         *({"part": "reflection", "reading": "network", "space": space} for space in SPACES),
         {"part": "reflection", "reading": "system", "space": "pixels"},
-        *({"part": part} for part in ("test_leak", "controls", "out_of_fold", "wide", "long")),
+        *({"part": part} for part in ("test_leak", "controls", "out_of_fold", "wide", "long", *LARGE)),
     ]
-    if has_gpu():
-        parts += [{"part": "resnet18"}, {"part": "vgg"}]
-    both = [{"scale": scale, **part} for scale in SCALES for part in parts]
-    return [*both, {"scale": "quick", "part": "label_noise"}]
+    return [{"scale": s, **part} for s in SCALES for part in parts] + [{"scale": "quick", "part": "label_noise"}]
+
+
+def needs_gpu(config: dict[str, Any]) -> bool:
+    """Whether a configuration stays pending where there is no GPU."""
+    return config["part"] in LARGE
 
 
 def run(config: dict[str, Any], seed: int) -> dict[str, float]:

@@ -6,7 +6,11 @@ from errref.networks.backend import load_torch
 
 
 def new_module(architecture: str, image_shape: tuple[int, int], n_outputs: int, width: int, seed: int) -> Any:
-    """Return an untrained network, its weights drawn from ``seed`` as torch's layers draw them by default."""
+    """Return an untrained network, its weights drawn from ``seed``.
+
+    Convolutions that mix channels start orthogonal (Saxe et al. 2014), so that no two of a few channels start alike; a
+    positional pooling starts as the mean; the other layers start as torch has it.
+    """
     torch = load_torch()
     from errref.networks import architectures
 
@@ -16,6 +20,10 @@ def new_module(architecture: str, image_shape: tuple[int, int], n_outputs: int, 
     for layer in module.to_empty(device="cpu").modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
             layer.reset_parameters()
+        elif isinstance(layer, architectures.PositionalPooling):
+            torch.nn.init.constant_(layer.weight, 1 / layer.weight[0].numel())
+        elif isinstance(layer, torch.nn.Conv2d) and layer.groups == 1:
+            torch.nn.init.orthogonal_(layer.weight, generator=generator)
         elif hasattr(layer, "weight"):
             bound = layer.weight[0].numel() ** -0.5  # of the inputs of one output
             for part in layer.parameters(recurse=False):
