@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -430,3 +431,16 @@ def test_executing_twice_makes_no_difference_and_a_failing_notebook_is_left_as_i
     with pytest.raises(Exception, match="ZeroDivisionError"):
         notebooks.execute(broken)
     assert broken.read_bytes() == before
+
+
+def test_nbval_skips_a_chapter_whose_images_are_not_here(tmp_path):
+    for name in ("fashion", "functions"):
+        write(tmp_path / f"{name}.ipynb", cell("print(1.0)", "1.0\n"))
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    options = ["-p", "tests.nbval_tolerance", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env", "-q", "-rs"]
+    command = [sys.executable, "-m", "pytest", *options, "-c", tmp_path / "pytest.ini", tmp_path]
+    (tmp_path / "nothing").mkdir()
+    nowhere = {"ERRREF_DATA": str(tmp_path / "nothing"), "XDG_CACHE_HOME": str(tmp_path / "nothing")}
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **nowhere}, capture_output=True, text=True, timeout=120)
+    assert "1 passed, 1 skipped" in done.stdout
+    assert "mnist-digits is not here; `make data` fetches it" in done.stdout
