@@ -98,7 +98,7 @@ def gate_bias(seen: Look, bias: float) -> Array:
 
 
 def confidence_threshold(seen: Look, threshold: float) -> Array:
-    """The gate's best expert where the general network's confidence is below a threshold. Sees as `gate_bias` does."""
+    """The gate's best expert where the general network's confidence is below a threshold. Sees what `honest` sees."""
     unsure = seen.proba[:, 0].max(axis=1) < threshold
     return np.where(unsure, pick(seen.each, best_expert(seen)), seen.general)
 

@@ -136,7 +136,7 @@ def plain(scale: str, seed: int, name: str = "fashion") -> dict[str, float]:
 
 
 def alone(model: ConvClassifier, data: Split) -> dict[str, float]:
-    """What one trained network reaches on its own; test images are looked at here and nowhere before."""
+    """What one trained network reaches on its own."""
     (X, y), proba = data.test, model.predict_proba(data.test[0])
     right = model.predict(X) == y
     return {
@@ -280,7 +280,7 @@ def label_noise(scale: str, seed: int) -> dict[str, float]:
 
 
 def large(scale: str, seed: int, architecture: str) -> dict[str, float]:
-    """ResNet-18 or VGG-11, on the same images, with a smaller learning rate that suits them."""
+    """ResNet-18 or a VGG-style network, on the same images, with a smaller learning rate, which was not tuned."""
     model = network(scale, architecture=architecture, width=64, learning_rate=0.003, random_state=seed)
     return alone(model.fit(*split(scale).train), split(scale))
 

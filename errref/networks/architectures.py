@@ -37,7 +37,7 @@ def resnet18(image_shape: tuple[int, int], n_outputs: int, width: int) -> nn.Seq
 
 
 def vgg(image_shape: tuple[int, int], n_outputs: int, width: int) -> nn.Sequential:
-    """VGG-11 (Simonyan and Zisserman 2015) with batch normalisation, four of its five stages, one linear layer.
+    """Six convolutions as in VGG (Simonyan and Zisserman 2015), with batch normalisation, and one linear layer.
 
     ``width`` is that of the first stage, 64 in the original.
     """
