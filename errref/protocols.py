@@ -109,6 +109,32 @@ def tune(protocol: Any, validation: Look, candidates: Array) -> float:
     return float(candidates[int(np.argmax(accuracies))])
 
 
+# -- on the data that it was trained on --------------------------------------------------------------------------------
+
+
+def on_training_data(model: ErrorReflectionClassifier, X: Array, y: Array) -> dict[str, float]:
+    """The method scored on its training data. Sees the labels that it is asked for, in training.
+
+    "by heart" is the end of that: the gate knows every training route that clustering gave.
+    """
+    each = model.predict_each(X)
+    answers = {"general_train_accuracy": each[:, 0], "train_accuracy": pick(each, model.route(X))}
+    answers["train_by_heart"] = pick(each, model.routes_)
+    return {name: float(np.mean(answer == y)) for name, answer in answers.items()}
+
+
+def fate_of_noise(model: ErrorReflectionClassifier, X: Array, flipped: Array) -> dict[str, float]:
+    """What a fitted method made of the training samples X (n, ...) whose label was made wrong; flipped (n,)."""
+    routed = model.route(X) > 0
+    return {
+        "noise_among_errors": float(flipped[model.errors_].mean()),
+        "errors_among_noise": float(model.errors_[flipped].mean()),
+        "errors_among_clean": float(model.errors_[~flipped].mean()),
+        "routed_among_noise": float(routed[flipped].mean()),
+        "routed_among_clean": float(routed[~flipped].mean()),
+    }
+
+
 # -- oracles: bounds that see the true label ---------------------------------------------------------------------------
 
 
@@ -158,6 +184,8 @@ def mechanism(seen: Look) -> dict[str, float]:
         "n_routed": int(routed.sum()),
         "n_routed_wrong": int(np.sum(routed & seen.wrong)),
         "n_routed_expert_right": int(np.sum(routed & right)),
+        "expert_right_where_right": float(expert[~seen.wrong].mean()),
+        "expert_right_where_wrong": float(expert[seen.wrong].mean()) if seen.wrong.any() else 0.0,
         "rescues": rescues,
         "harms": harms,
         "gap_share": (rescues - harms) / len(seen.y) / gap if gap > 0 else 0.0,

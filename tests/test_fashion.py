@@ -21,7 +21,7 @@ from errref.experiments import fashion
 from errref.figures import COLOURS
 from errref.figures import fashion as draw
 from errref.isodata import Isodata
-from errref.networks import ConvClassifier, count_parameters, size, widest
+from errref.networks import ConvClassifier, count_parameters, count_settings, size, widest
 from errref.once import once
 from errref.reflection import ErrorReflectionClassifier
 
@@ -33,7 +33,7 @@ TINY = {
 N_VALIDATION, N_TEST = 150, 300
 WIDTH = widest(3000)
 LARGE = 11_172_810, 4_506_570  # parameters of ResNet-18 and VGG-11
-ONE_NETWORK = len(ConvClassifier().get_params())  # settings that can be chosen
+ONE_NETWORK = 8  # architecture, width, epochs, steps, batch, learning rate, weight decay, weights of classes
 
 
 def tiny_images(seed):
@@ -276,6 +276,8 @@ def test_a_row_of_the_method_is_what_its_model_does(tiny, name):
     assert row["general"] == model.general_.score(*tiny.data.test)
     assert row["train_accuracy"] == model.score(X, y)
     assert row["general_train_accuracy"] == model.general_.score(X, y)
+    assert row["train_by_heart"] == np.mean(protocols.pick(model.predict_each(X), model.routes_) == y)
+    assert row["train_by_heart"] >= row["general_train_accuracy"]
     assert row["n_clusters"] == len(model.experts_) == len(model.networks_) - 1 > 0
     assert row["n_errors"] == np.sum(model.general_.predict(X) != y)
     assert row["smallest_cluster"] == np.bincount(model.routes_)[1:].min()
@@ -327,9 +329,18 @@ def test_no_network_has_more_than_3000_parameters_and_one_reading_no_system(tiny
     assert 2000 < tiny.rows["reflection, system"]["n_parameters"] <= 3000
     ((model, _, _),) = tiny.fitted["reflection, system"]
     rest = (fashion.BUDGET - 1300 - 600) // len(model.experts_)
-    for part, budget in [(model.general_.estimator, 1300), (model.gate_, 600)] + [(e, rest) for e in model.experts_]:
+    parts = [(model.general_.estimator, 1300, 10), (model.gate_, 600, 14)] + [(e, rest, 10) for e in model.experts_]
+    for part, budget, outputs in parts:
         if isinstance(part, ConvClassifier):  # not a constant
-            assert size("separable", part.width) <= budget < size("separable", part.width + 1)
+            assert size("separable", part.width, outputs) <= budget < size("separable", part.width + 1, outputs)
+
+
+def test_the_gate_has_room_for_as_many_routes_as_isodata_can_make():
+    most = 4 * fashion.N_CLUSTERS - 3  # Isodata's own tests show that k clusters can become so many
+    assert fashion.MOST_ROUTES == 1 + most
+    for reading, budget in (("network", 3000), ("system", 600)):
+        width = fashion.method("quick", "pixels", 0, reading).gate.width
+        assert size("separable", width, n_outputs=1 + most) <= budget
 
 
 def test_the_wide_network_has_the_parameters_of_the_system_or_just_fewer(tiny):
@@ -345,10 +356,11 @@ def test_the_long_training_takes_at_least_the_steps_of_the_system(tiny):
 
 
 def test_settings_are_counted(tiny):
-    own = 8  # estimator, expert, clusterer, gate, errors, space, cv, random_state
-    pipeline = 3 + len(PCA().get_params()) + len(Isodata().get_params())  # 3: memory, transform_input, verbose
-    assert tiny.rows["reflection, pixels"]["n_settings"] == own + pipeline + 3 * ONE_NETWORK
-    assert tiny.rows["reflection, features"]["n_settings"] == own + len(Isodata().get_params()) + 3 * ONE_NETWORK
+    own, pca, isodata = ("errors", "space", "cv"), PCA().get_params(), Isodata().get_params()
+    assert count_settings(Isodata()) == len(isodata) - ("random_state" in isodata)
+    pipeline = 1 + len(set(pca) - {"copy", "random_state"}) + count_settings(Isodata())  # 1: transform_input
+    assert tiny.rows["reflection, pixels"]["n_settings"] == len(own) + pipeline + 3 * ONE_NETWORK
+    assert tiny.rows["reflection, features"]["n_settings"] == len(own) + count_settings(Isodata()) + 3 * ONE_NETWORK
 
 
 # -- controls and leaks ------------------------------------------------------------------------------------------------
@@ -425,6 +437,11 @@ def test_a_twentieth_of_the_labels_is_noise_that_shows_up_among_the_errors(tiny)
     assert row["errors_among_noise"] == pytest.approx(np.sum(flipped & model.errors_) / 30)
     assert row["errors_among_noise"] > model.errors_[~flipped].mean() + 0.2
     assert row["accuracy"] == model.score(*tiny.data.test), "the test labels carry no noise"
+    assert row["train_accuracy"] == model.score(X, noisy)
+    assert row["errors_among_clean"] == pytest.approx(model.errors_[~flipped].mean())
+    routed = model.predict_each(X)[:, 0] != model.predict(X)
+    assert row["routed_among_noise"] >= routed[flipped].mean()
+    assert row["routed_among_clean"] == pytest.approx(np.mean(model.route(X)[~flipped] > 0))
 
 
 # -- who sees the test labels ------------------------------------------------------------------------------------------
@@ -541,7 +558,6 @@ def test_recorded_numbers_are_in_order(rows):
                 assert n["n_parameters"] <= 3000
 
 
-@pytest.mark.xfail(reason="a gate of more than ten routes is too large; mended before the whole study is recorded")
 def test_no_recorded_network_is_larger_than_the_budget(rows):
     assert all(row.numbers.get("largest_network", 0) <= 3000 for row in rows)
 
@@ -588,7 +604,7 @@ def test_what_the_budget_of_the_whole_system_leaves_no_network_for_is_a_constant
     expert = fashion.method("quick", "pixels", 0, "system").expert
     few, many = expert(4), expert(40)
     assert isinstance(few, ConvClassifier) and isinstance(many, DummyClassifier)
-    widths = {part: widest(fashion.SHARES[part]) for part in fashion.SHARES}
+    widths = {"general": widest(fashion.SHARES["general"]), "gate": widest(fashion.SHARES["gate"], n_outputs=14)}
     others = size("separable", widths["general"]) + size("separable", widths["gate"], n_outputs=5)
     assert others + 4 * size("separable", few.width) <= 3000 < others + 4 * size("separable", few.width + 1)
 

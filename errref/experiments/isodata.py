@@ -6,7 +6,6 @@ at a time leaves its default. Lengths are measured in standard deviations of the
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from errref.experiments.functions import BASE, N_CLUSTERS, TEST_SAMPLES, data, mean_squared
 from errref.isodata import Isodata
 from errref.networks import ReluRegressor
+from errref.once import once
 from errref.reflection import ErrorReflectionRegressor
 
 Settings = dict[str, Any]
@@ -59,7 +59,7 @@ def settings(config: Settings) -> Settings:
     return {name: config.get(name, value) for name, value in DEFAULT.items()}
 
 
-@lru_cache(maxsize=16)
+@once
 def general_network(function: str, seed: int) -> ReluRegressor:
     """Return the trained general network, one for all settings; it is only asked, never changed."""
     X, y = data({"function": function}, BASE["n_samples"])

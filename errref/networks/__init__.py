@@ -3,7 +3,16 @@
 from errref.networks.backend import device_name, has_gpu
 from errref.networks.building import size, widest
 from errref.networks.convolution import ConvClassifier
-from errref.networks.parameters import count_parameters
+from errref.networks.parameters import count_parameters, count_settings
 from errref.networks.relu import ReluRegressor
 
-__all__ = ["ConvClassifier", "ReluRegressor", "count_parameters", "device_name", "has_gpu", "size", "widest"]
+__all__ = [
+    "ConvClassifier",
+    "ReluRegressor",
+    "count_parameters",
+    "count_settings",
+    "device_name",
+    "has_gpu",
+    "size",
+    "widest",
+]

@@ -12,15 +12,14 @@ def new_module(architecture: str, image_shape: tuple[int, int], n_outputs: int, 
     positional pooling starts as the mean; the other layers start as torch has it.
     """
     torch = load_torch()
-    from errref.networks import architectures
+    from errref.networks.architectures import PositionalPooling
 
-    with torch.device("meta"):  # nothing is drawn yet, so that torch's global random state stays as it is
-        module = getattr(architectures, architecture)(image_shape, n_outputs, width)
+    module = _outline(architecture, image_shape, n_outputs, width)
     generator = torch.Generator().manual_seed(seed)
     for layer in module.to_empty(device="cpu").modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
             layer.reset_parameters()
-        elif isinstance(layer, architectures.PositionalPooling):
+        elif isinstance(layer, PositionalPooling):
             torch.nn.init.constant_(layer.weight, 1 / layer.weight[0].numel())
         elif isinstance(layer, torch.nn.Conv2d) and layer.groups == 1:
             torch.nn.init.orthogonal_(layer.weight, generator=generator)
@@ -33,12 +32,17 @@ def new_module(architecture: str, image_shape: tuple[int, int], n_outputs: int, 
 
 def size(architecture: str, width: int, n_outputs: int = 10, image_shape: tuple[int, int] = (28, 28)) -> int:
     """Number of parameters of a network of `errref.networks.architectures`, which is not built for it."""
+    module = _outline(architecture, image_shape, n_outputs, width)
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _outline(architecture: str, image_shape: tuple[int, int], n_outputs: int, width: int) -> Any:
+    """Return a network without numbers: nothing is drawn, so that torch's global random state stays as it is."""
     torch = load_torch()
     from errref.networks import architectures
 
     with torch.device("meta"):
-        module = getattr(architectures, architecture)(image_shape, n_outputs, width)
-    return sum(parameter.numel() for parameter in module.parameters())
+        return getattr(architectures, architecture)(image_shape, n_outputs, width)
 
 
 def widest(n_parameters: int, n_outputs: int = 10, image_shape: tuple[int, int] = (28, 28)) -> int:

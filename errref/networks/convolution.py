@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
-from errref.networks.backend import load_torch
+from errref.networks.backend import has_gpu, load_torch
 from errref.networks.building import new_module
 
 ARCHITECTURES = {"separable", "resnet18", "vgg"}
@@ -241,9 +241,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
             return np.concatenate([module(self._standardise(batch)).cpu().numpy() for batch in batches])
 
     def _device(self) -> str:
-        torch = load_torch()
-
-        auto = "cuda" if torch.cuda.is_available() else "cpu"
+        auto = "cuda" if has_gpu() else "cpu"
         return auto if self.device == "auto" else self.device
 
 

@@ -1,4 +1,4 @@
-"""How many numbers a model has learnt."""
+"""How many numbers a model has learnt, and how many a user chooses for it."""
 
 from typing import Any
 
@@ -6,6 +6,16 @@ import numpy as np
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import Pipeline
+
+# Arguments that leave the answers as they are, follow from the data, or only draw at random.
+NO_SETTINGS = {"copy", "device", "image_shape", "keep_stages", "memory", "n_jobs", "random_state", "verbose"}
+
+
+def count_settings(estimator: Any) -> int:
+    """Count the arguments that a user can choose for an estimator and the parts in it, but for `NO_SETTINGS`."""
+    own = estimator.get_params(deep=False)
+    parts = dict(own.pop("steps", []), **{name: value for name, value in own.items() if hasattr(value, "get_params")})
+    return len(set(own) - set(parts) - NO_SETTINGS) + sum(count_settings(part) for part in parts.values())
 
 
 def count_parameters(estimator: Any) -> int:
