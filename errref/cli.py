@@ -19,7 +19,10 @@ from errref.networks import device_name, has_gpu
 from errref.records import Row
 
 AGREES, DISAGREES, USAGE, PENDING = 0, 1, 2, 3
-EXITS = "exit status: 0 agrees, 1 disagrees, 2 usage or a file that cannot be used, 3 nothing to compare with yet"
+EXITS = (
+    "exit status: 0 agrees, 1 disagrees, 2 usage or a file that cannot be used, 3 nothing to compare with yet, or the "
+    "images are not here"
+)
 QUICK_SEEDS = 5
 
 
@@ -30,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return given.command(given)
     except (OSError, ValueError) as fault:  # LedgerError and RecordError among them
         print(f"errref: {fault}", file=sys.stderr)
-        return USAGE
+        missing = isinstance(fault, imagefiles.DataNotFound) or isinstance(fault.__cause__, imagefiles.DataNotFound)
+        return PENDING if missing else USAGE
     except KeyboardInterrupt:
         print("errref: stopped; finished rows are kept, and the same command goes on from there.", file=sys.stderr)
         return 130
@@ -56,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser(
         "check",
         help="measure one claim here, on seeds that are not recorded",
-        description="Measure a claim here, on seeds that are not recorded; print paper | recorded | fresh | verdict.",
+        description="Measure a claim here, on seeds that are not recorded; print paper | recorded | fresh | verdict. "
+        "Claims about images are measured at a smaller scale (fewer images and epochs) and compared with recorded rows "
+        "of that scale. Configurations that need a GPU are left out where there is none.",
         epilog=f"example: errref check table-quartic --seeds 3.  {EXITS}",
     )
     check.add_argument("id", metavar="ID", help="a claim; `errref claims` lists them")
@@ -70,7 +76,9 @@ def _parser() -> argparse.ArgumentParser:
         "run",
         help="record an experiment, or go on recording it",
         description="Measure every configuration of an experiment on seeds 0 to N-1 and append a row each. "
-        "Rows that stand already are not measured again, so a run that was stopped goes on where it was.",
+        "Rows that stand already are not measured again, so a run that was stopped goes on where it was. "
+        "Configurations that need a GPU stay pending where there is none. The study of images takes the "
+        "longest: an hour or two on two cores.",
         epilog="example: errref run functions --seeds 20",
     )
     run.add_argument("name", metavar="NAME", help=f"one of {', '.join(experiments.NAMES)}")

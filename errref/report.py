@@ -202,11 +202,17 @@ class Box:
         The same claims, judged on rows that the page itself has just measured.
     changed : set of str
         Ids whose rule was written or changed after rows were recorded.
+    small : bool
+        Whether the rows are of a smaller scale, which gives no verdict.
     """
 
     recorded: list[Verdict]
     fresh: list[Verdict] | None = None
     changed: frozenset[str] = frozenset()
+    small: bool = False
+
+    def _word(self, i: int) -> str:
+        return "at the smaller scale" if self.small else self.recorded[i].word
 
     def _cells(self, i: int) -> tuple[list[str], list[list[str]]]:
         """Column heads of the i-th claim, and a line of cells for each of its readings."""
@@ -225,7 +231,7 @@ class Box:
     def __repr__(self) -> str:
         lines = []
         for i, verdict in enumerate(self.recorded):
-            lines.append(f"{verdict.claim.id}: {verdict.word}   (paper: {verdict.claim.paper or NONE})")
+            lines.append(f"{verdict.claim.id}: {self._word(i)}   (paper: {verdict.claim.paper or NONE})")
             lines += ["    " + " | ".join(cells) for cells in self._cells(i)[1]]
         return "\n".join(lines)
 
@@ -236,12 +242,12 @@ class Box:
             late = " The rule was written or changed after rows were recorded." if claim.id in self.changed else ""
             link = f'<a href="scorecard.html#claim-{claim.id}"><code>{claim.id}</code></a>'
             paper = f"<em>Paper ({escape(claim.where)}):</em> {escape(claim.paper or NONE)}."
-            caption = f"{link} {_badge(verdict.word)} {escape(claim.claim)} {paper}{late}"
+            caption = f"{link} {_badge(self._word(i))} {escape(claim.claim)} {paper}{late}"
             tables.append(_table(caption, heads, [[escape(cell) for cell in cells] for cells in lines]))
         return f'<div class="verdict-box">{"".join(tables)}</div>'
 
 
-def box(*names: str, fresh: list[Row] | None = None) -> Box:
+def box(*names: str, fresh: list[Row] | None = None, small: bool = False) -> Box:
     """The verdict box of some claims, judged on the recorded rows and, beside them, on rows measured just now.
 
     Parameters
@@ -250,10 +256,14 @@ def box(*names: str, fresh: list[Row] | None = None) -> Box:
         Ids of the claims.
     fresh : list of Row or None
         Rows of the claims' experiment on seeds that are not recorded.
+    small : bool
+        Whether both are judged at the smaller scale that the rules name, which a page can measure.
     """
     recorded = verdicts(names)
+    if small:
+        recorded = [claims.judge(claims.quick(verdict.claim), rows_of(verdict.claim)) for verdict in recorded]
     again = None if fresh is None else [claims.judge(v.claim, fresh, seeds=2) for v in recorded]
-    return Box(recorded, again, frozenset(v.claim.id for v in recorded if rule_changed(v.claim)))
+    return Box(recorded, again, frozenset(n for n in names if rule_changed(claims.get(claims.load(), n))), small)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from errref.datasets import available
 
 RTOL, ATOL = 1e-5, 1e-12
 LOSS_FACTOR, NO_LOSS = 10**0.05, 1e-6
-NEEDS = {"fashion": ("fashion-mnist", "mnist-digits")}  # data sets, by chapter
+NEEDS = {"fashion": ("fashion-mnist",)}  # data sets that a chapter trains on, by chapter
 PICTURES = ("image/svg+xml", "image/png", "image/jpeg", "application/vnd.jupyter.widget-view+json")
 
 # A float has a decimal point or an exponent, and is no part of a name or a version.

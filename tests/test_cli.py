@@ -272,6 +272,16 @@ def test_check_measures_the_smaller_scale_that_a_rule_names(study, errref, monke
     assert "measured at a smaller scale, {'scale': 'quick'}" in out and "verdict: reproduced; fresh rows agree" in out
 
 
+@pytest.mark.parametrize("arguments", [("check", "low-loss"), ("run", "functions")])
+def test_images_that_are_missing_are_one_sentence_and_exit_3(arguments, study, errref, monkeypatch):
+    def run(config, seed):
+        raise imagefiles.DataNotFound("The garments were not found. Run `errref data`.")
+
+    monkeypatch.setattr(study, "run", run)
+    status, _, err = errref(*arguments, "--quiet", "--jobs", "1")
+    assert status == 3 and err.endswith("The garments were not found. Run `errref data`.\n") and err.count("\n") == 1
+
+
 def test_check_without_rows_still_prints_fresh(study, errref, tmp_path):
     errref("run", "functions", "--seeds", "6")
     (tmp_path / "functions.jsonl").rename(tmp_path / "away.jsonl")

@@ -487,11 +487,8 @@ def rows():
 
 
 def recorded(rows, config):
-    """Rows of a configuration by seed, for all seeds; a test that needs them is skipped while one is missing."""
-    found = {row.seed: row.numbers for row in rows if row.config == config and row.seed < fashion.SEEDS}
-    if len(found) < fashion.SEEDS:
-        pytest.skip(f"{len(found)} of {fashion.SEEDS} rows of {config} are recorded")
-    return found
+    """Numbers of a configuration's rows, by seed."""
+    return {row.seed: row.numbers for row in rows if row.config == config}
 
 
 def test_every_recorded_row_belongs_to_a_configuration(rows):
@@ -502,13 +499,12 @@ def test_every_recorded_row_belongs_to_a_configuration(rows):
 def test_every_configuration_is_recorded_for_every_seed(rows):
     counts = Counter(str(sorted(row.config.items())) for row in rows)
     on_cpu = [config for config in fashion.configurations() if not fashion.needs_gpu(config)]
-    missing = [c for c in on_cpu if counts[str(sorted(c.items()))] < fashion.SEEDS]
-    if missing:
-        pytest.skip(f"{len(missing)} of {len(on_cpu)} configurations are not yet recorded for every seed")
+    assert [c for c in on_cpu if counts[str(sorted(c.items()))] != fashion.SEEDS] == []
 
 
 def test_the_network_is_as_good_as_networks_of_its_size_are(rows):
     found = recorded(rows, {"scale": "full", "part": "plain"})
+    assert len(found) == fashion.SEEDS
     assert np.mean([numbers["accuracy"] for numbers in found.values()]) >= 0.895
 
 
@@ -588,8 +584,6 @@ def test_recorded_rows_of_one_seed_agree_with_each_other(rows):
 def test_a_recorded_row_is_measured_again(rows):
     config = {"scale": "quick", "part": "plain"}
     found = [row for row in rows if (row.config, row.seed) == (config, 0)]
-    if not found:
-        pytest.skip("the row is not yet recorded")
     (again,) = records.evaluate("fashion", fashion.run, [(config, 0)], progress=False)
     assert again.numbers.keys() == found[0].numbers.keys()
     for name, value in found[0].numbers.items():
@@ -616,7 +610,7 @@ def test_what_the_budget_of_the_whole_system_leaves_no_network_for_is_a_constant
 def test_every_line_of_the_story_is_a_number_of_one_configuration(line, rows):
     _, measure, select, role = line
     assert {"scale": "full", **select} in fashion.configurations() and role in COLOURS
-    assert len(draw.numbers_of(rows, **select)) == len(recorded(rows, {"scale": "full", **select}))
+    assert len(draw.numbers_of(rows, **select)) == len(recorded(rows, {"scale": "full", **select})) == fashion.SEEDS
     assert all(0 <= numbers[measure] <= 1 for numbers in draw.numbers_of(rows, **select))
 
 
@@ -630,11 +624,40 @@ def test_the_story_draws_each_median_and_the_printed_numbers(rows):
     plt.close(figure)
 
 
-def test_the_dial_and_the_trust_are_drawn_from_all_seeds(rows):
-    for figure in (draw.dial(rows), draw.trust(rows)):
-        (ax,) = figure.axes
-        assert len(ax.lines) > len(draw.numbers_of(rows, part="test_leak"))
-        plt.close(figure)
+def test_no_two_lines_of_the_story_have_one_name():
+    names = [line[0] for line in draw.HONEST + draw.ORACLES + draw.LEAKS]
+    assert len(set(names)) == len(names)
+
+
+def test_the_dial_draws_each_seed_and_the_medians(rows):
+    figure, n = draw.dial(rows), fashion.SEEDS
+    found, (left, right) = draw.numbers_of(rows, part="test_leak"), figure.axes
+    epochs = sum(name.startswith("curve_") for name in found[0])
+    curves = [line.get_ydata() for line in left.lines if len(line.get_xdata()) == epochs]
+    assert len(curves) == n + 1
+    np.testing.assert_allclose(curves[-1], np.median(curves[:-1], axis=0))
+    for row, curve in zip(found, curves[:-1], strict=True):
+        assert curve[-1] == 100 * row["clusters_test_experts_test_gate_test"]
+    straight = [line.get_ydata() for line in right.lines if list(line.get_xdata()) == [0, 100]]
+    assert len(straight) == 2 * (n + 1)
+    np.testing.assert_allclose(straight[n], np.median(straight[:n], axis=0))
+    for row, line in zip(found, straight[:n], strict=True):
+        ends = [row[f"clusters_train_experts_train_gate_{gate}"] for gate in ("train", "by_heart")]
+        np.testing.assert_allclose(line, 100 * np.array(ends))
+    plt.close(figure)
+
+
+def test_the_share_of_routes_that_an_accuracy_needs():
+    row = {"clusters_train_experts_test_gate_train": 0.9, "clusters_train_experts_test_gate_by_heart": 1.0}
+    assert draw.share_known(row, "experts from test images", 0.95) == pytest.approx(0.5)
+    assert draw.share_known(row, "experts from test images", 1.1) == pytest.approx(2)
+
+
+def test_the_trust_is_drawn_from_all_seeds(rows):
+    figure = draw.trust(rows)
+    (ax,) = figure.axes
+    assert len(ax.lines) == 2 * (fashion.SEEDS + 1)
+    plt.close(figure)
 
 
 def test_error_cases_are_shown_by_cluster_with_their_names():

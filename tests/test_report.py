@@ -142,6 +142,23 @@ def test_a_box_shows_recorded_and_fresh_side_by_side(project):
     assert "<td>–</td>" in report.box("table-linear", fresh=[])._repr_html_()
 
 
+def test_a_small_box_judges_both_columns_at_the_smaller_scale_and_gives_no_verdict(project, monkeypatch):
+    rule = {**RULE, "measure": "reflection", "against": "base", "quick": {"function": "cubic"}}
+    claim = Claim(
+        "low", "paper", "sec. 1", "It falls.", "measured", "functions", rule={**rule, "select": {"function": "linear"}}
+    )
+    monkeypatch.setattr(claims, "load", lambda: {"low": claim})
+    numbers = {"linear": 0.01, "cubic": 0.2}
+    found = [
+        Row(r.experiment, r.config, r.seed, {"base": 1.0, "reflection": numbers[r.config["function"]]}) for r in rows(0)
+    ]
+    monkeypatch.setattr(records, "read", lambda *_: found)
+    small = report.box("low", fresh=found, small=True)
+    assert "low: at the smaller scale" in repr(small) and "80.0 % [80.0 %, 80.0 %] | 3 | 80.0 % (n=3)" in repr(small)
+    assert "reproduced" not in repr(small) + small._repr_html_() and "at the smaller scale" in small._repr_html_()
+    assert "low: reproduced" in repr(report.box("low")) and "99.0 %" in repr(report.box("low"))
+
+
 class Table(HTMLParser):
     """The tables of a page: captions, headers with their scope, cells; every tag must be closed."""
 

@@ -205,9 +205,9 @@ def systems(model: ErrorReflectionClassifier, data: Split) -> dict[str, float]:
 
 
 def test_leak(scale: str, seed: int) -> dict[str, float]:
-    """Clusters, experts and gate, each from training or from test data; and gates that know the test routes by heart.
+    """Clusters, experts, gate, each from training or from test data. Sees test labels, in training.
 
-    The curve is the accuracy after each epoch of the gate, with all three from test data.
+    A gate that knows the test routes by heart is the end of that. The curve has the accuracy after each gate epoch.
     """
     data = split(scale)
     models = protocols.leaked(reflection(scale, "pixels", seed), data.train, data.test)
