@@ -52,14 +52,16 @@ def statistic_of(claim: Claim, reading: str) -> str:
 
 
 def show(value: float | str | None, statistic: str = "") -> str:
-    """A number as a page prints it: shares in per cent, everything else with three digits."""
+    """A number as a page prints it: shares in per cent, thousands in full, everything else with three digits."""
     if value is None:
         return NONE
     if isinstance(value, str):
         return value
     if statistic in PERCENT:
         return f"{100 * value:.{PERCENT[statistic]}f} %"
-    return f"{value:.2e}" if value and abs(value) < 1e-2 else f"{value:.3g}"
+    if abs(value) >= 1e6 or 0 < abs(value) < 1e-2:
+        return f"{value:.2e}"
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
 
 
 def show_interval(reading: Reading, statistic: str = "") -> str:
@@ -196,14 +198,10 @@ class Box:
 
     Parameters
     ----------
-    recorded : list of Verdict
-        Judged on the rows of ``results/``.
-    fresh : list of Verdict or None
-        The same claims, judged on rows that the page itself has just measured.
-    changed : set of str
-        Ids whose rule was written or changed after rows were recorded.
-    small : bool
-        Whether the rows are of a smaller scale, which gives no verdict.
+    recorded : list of Verdict, judged on the rows of ``results/``
+    fresh : list of Verdict or None, of the same claims, judged on rows that the page itself has just measured
+    changed : set of str, ids whose rule was written or changed after rows were recorded
+    small : bool, whether the rows are of a smaller scale, which gives no verdict
     """
 
     recorded: list[Verdict]
@@ -261,7 +259,7 @@ def box(*names: str, fresh: list[Row] | None = None, small: bool = False) -> Box
     """
     recorded = verdicts(names)
     if small:
-        recorded = [claims.judge(claims.quick(verdict.claim), rows_of(verdict.claim)) for verdict in recorded]
+        recorded = [claims.judge(claims.quick(v.claim), rows_of(v.claim)) for v in recorded]
     again = None if fresh is None else [claims.judge(v.claim, fresh, seeds=2) for v in recorded]
     return Box(recorded, again, frozenset(n for n in names if rule_changed(claims.get(claims.load(), n))), small)
 
