@@ -98,7 +98,10 @@ def gate_bias(seen: Look, bias: float) -> Array:
 
 
 def confidence_threshold(seen: Look, threshold: float) -> Array:
-    """The gate's best expert where the general network's confidence is below a threshold. Sees what `honest` sees."""
+    """The gate's best expert where the general network is unsure. Sees what `honest` sees, and one number.
+
+    Unsure: its largest probability is below the threshold.
+    """
     unsure = seen.proba[:, 0].max(axis=1) < threshold
     return np.where(unsure, pick(seen.each, best_expert(seen)), seen.general)
 

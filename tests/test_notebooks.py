@@ -443,4 +443,4 @@ def test_nbval_skips_a_chapter_whose_images_are_not_here(tmp_path):
     nowhere = {"ERRREF_DATA": str(tmp_path / "nothing"), "XDG_CACHE_HOME": str(tmp_path / "nothing")}
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, **nowhere}, capture_output=True, text=True, timeout=120)
     assert "1 passed, 1 skipped" in done.stdout
-    assert "mnist-digits is not here; `make data` fetches it" in done.stdout
+    assert "fashion-mnist is not here; `make data` fetches it" in done.stdout

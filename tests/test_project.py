@@ -252,6 +252,7 @@ def test_an_installed_command_has_the_ledger_and_the_rows(installed, tmp_path):
 def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(installed):
     names = {path.relative_to(installed).as_posix() for path in installed.rglob("*") if path.is_file()}
     names = {name for name in names if not name.startswith("errref-") and "__pycache__" not in name}
-    data = {f"errref/_data/results/{path.name}" for path in (ROOT / "results").iterdir()}
+    results = [path for path in (ROOT / "results").rglob("*") if path.is_file()]
+    data = {f"errref/_data/{path.relative_to(ROOT).as_posix()}" for path in results}
     code = {path.relative_to(ROOT).as_posix() for path in tracked() if path.is_relative_to(ROOT / "errref")}
     assert names == data | code | {"errref/_data/book/claims.yml"}

@@ -87,10 +87,10 @@ def story(rows: Sequence[Row], scale: str = "full") -> Figure:
             ax.axvline(100 * value, color="0.5", linestyle=":", linewidth=1.2)
         ax.set_ylabel(name, fontsize=10)
     top = axes[0]
-    paper_mark(top, 100 * np.array(PRINTED), [-1, -1], None)
-    words = ((HUMAN, "people", "center"), (PUBLISHED, "best published", "right"), (PRINTED[0], "printed", "center"))
-    for value, text, side in words:
-        top.text(100 * value, -1.7, text, ha=side, va="bottom", fontsize=8)
+    paper_mark(top, 100 * np.array(PRINTED), [-1, -1], "printed")
+    top.legend(loc="lower right", fontsize=8)
+    for value, words in ((HUMAN, "people"), (PUBLISHED, "best published")):
+        top.text(100 * value, -1.7, words, ha="center", va="bottom", fontsize=8)
     top.set_ylim(len(HONEST) - 0.4, -1.6)
     axes[-1].set_xlabel("accuracy on the test images, unless said otherwise (%)")
     return figure
