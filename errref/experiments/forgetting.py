@@ -39,7 +39,7 @@ OTHER = 500_000  # seed of the second network of a pair, above that of the first
 SHARES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)  # of the cubic, in two-pattern tasks
 TASKS = ("regions", "conflict")
 IMAGES = (1_500, 6_000)  # training images, at a smaller and a larger scale
-EPOCHS, BUDGET = 12, 3_000  # passes over them, and parameters of the network
+EPOCHS, BUDGET = 10, 3_000  # passes over them, and parameters of the network
 LOOKED_AT = 1_500  # of the training images, for their gradients
 
 

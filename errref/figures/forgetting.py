@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from errref.descent import ACTIVATIONS, OPTIMISERS
-from errref.experiments.forgetting import CASES, CHECKPOINTS, DETOURS, SHARES, TARGETS, TASKS
+from errref.experiments.forgetting import CASES, CHECKPOINTS, DETOURS, IMAGES, SHARES, TARGETS, TASKS
 from errref.experiments.optimisers import SIZES
 from errref.figures import COLOURS
 from errref.records import Row
@@ -116,7 +116,7 @@ def resumed(rows: Sequence[Row]) -> Figure:
 def overlap(rows: Sequence[Row]) -> Figure:
     """Draw Cohen's kappa of error cases: of two starts, and of one network half-trained and at its end."""
     figure, ax = plt.subplots(figsize=(WIDTH, 3.4))
-    tasks = [{"part": "split", "function": name} for name in TARGETS] + [{"part": "images", "n_images": 6000}]
+    tasks = [{"part": "split", "function": name} for name in TARGETS] + [{"part": "images", "n_images": IMAGES[-1]}]
     for place, config in enumerate(tasks):
         for shift, number, colour in ((-0.15, "kappa_seeds", "general"), (0.15, "kappa_half", "reflection")):
             label = {"kappa_seeds": "two starts", "kappa_half": "half of training, and end"}[number]
