@@ -279,7 +279,7 @@ STABLE = ("loss", "best", "worst", "found", "trapped", "restarts", "missed", "ga
 
 @pytest.mark.parametrize("config", AGAIN, ids=lambda c: c["part"])
 def test_a_recorded_row_is_measured_again(rows, config):
-    (row,) = (row for row in rows if row.config == config and row.seed == 7)
+    (row,) = (row for row in rows if config.items() <= row.config.items() and row.seed == 7)
     again = forgetting.run(config, row.seed)
     assert again.keys() == row.numbers.keys()
     compared = [name for name in again if name.startswith(STABLE)]
@@ -293,7 +293,7 @@ def test_a_recorded_row_is_measured_again(rows, config):
 @pytest.mark.long
 def test_a_recorded_row_of_images_is_measured_again(rows, one_thread):
     config = {"part": "images", "n_images": 1500}
-    (row,) = (row for row in rows if row.config == config and row.seed == 3)
+    (row,) = (row for row in rows if config.items() <= row.config.items() and row.seed == 3)
     again = forgetting.run(config, 3)
     assert again["forgotten"] == pytest.approx(row.numbers["forgotten"], abs=0.05)
     assert again["errors"] == pytest.approx(row.numbers["errors"], abs=0.01)
@@ -304,7 +304,6 @@ def test_recorded_rows_agree_with_each_other(rows):
         n, part = row.numbers, row.config["part"]
         if part == "split":
             assert n["loss_end"] <= n["loss_50000"] * (1 + 1e-9) <= n["loss_0"]
-            assert n["errors_sum_0"] == pytest.approx(n["random_sum_0"])  # the whole gradient, however it is split
             assert -1 <= n["kappa_half"] <= 1 and -1 - 1e-9 <= n["errors_cosine_end"] <= 1
         elif part == "starts":
             for name in descent.OPTIMISERS:
@@ -321,6 +320,10 @@ def test_recorded_rows_agree_with_each_other(rows):
 
 
 # -- the figures -------------------------------------------------------------------------------------------------------
+
+
+def numbers_of(rows, **config):
+    return [row.numbers for row in rows if config.items() <= row.config.items()]
 
 
 def figures(rows):
@@ -360,19 +363,15 @@ def test_the_arrows_of_the_smallest_picture_cancel():
 def test_bars_are_the_medians_of_the_rows(rows):
     figure = draw.lost(rows)
     for ax, target in zip(figure.axes, forgetting.TARGETS, strict=True):
-        chosen = [r.numbers for r in rows if r.config == {"part": "recover", "function": target}]
+        chosen = numbers_of(rows, part="recover", function=target)
         want = [np.median(np.clip([n[f"lost_errors_{k}"] for n in chosen], -0.5, 2)) for k in forgetting.DETOURS]
         assert bars(ax, draw.OF_CASES["errors"]) == pytest.approx(want)
     plt.close(figure)
     figure = draw.patterns(rows)
     for ax, task in zip(figure.axes, forgetting.TASKS, strict=True):
         for name, colour in draw.OF_PATTERNS.items():
-            want = [
-                np.median(
-                    [r.numbers[name] for r in rows if r.config.get("task") == task and r.config["share"] == share]
-                )
-                for share in forgetting.SHARES
-            ]
+            chosen = [numbers_of(rows, part="patterns", task=task, share=share) for share in forgetting.SHARES]
+            want = [np.median([n[name] for n in numbers]) for numbers in chosen]
             assert bars(ax, colour) == pytest.approx(want)
     plt.close(figure)
 
@@ -380,7 +379,7 @@ def test_bars_are_the_medians_of_the_rows(rows):
 def test_the_balance_is_drawn_from_the_rows(rows):
     figure = draw.balance(rows)
     for ax, target in zip(figure.axes, forgetting.TARGETS, strict=False):
-        chosen = [r.numbers for r in rows if r.config == {"part": "split", "function": target}]
+        chosen = numbers_of(rows, part="split", function=target)
         names = [f"errors_cancelled_{step}" for step in (*forgetting.CHECKPOINTS, "end")]
         (median,) = (line for line in ax.lines if line.get_label() == "error cases")
         assert list(median.get_ydata()) == pytest.approx([np.median([n[name] for n in chosen]) for name in names])

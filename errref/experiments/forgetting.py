@@ -29,31 +29,33 @@ Array = np.ndarray
 Numbers = dict[str, float]
 SEEDS = 20  # that are recorded: 0 to 19
 TARGETS = ("cubic", "quartic", "piecewise", "jump-piecewise")  # on the linear one every network finds the minimum 0
+ON_TARGETS = ("split", "minima", "recover", "newton")  # parts of the study that take each of them
 CHECKPOINTS = (0, 10, 100, 1_000, 10_000, BASE["steps"])  # of the training of a general network
 STANDSTILL = ((1e-4, 50_000), (1e-5, 20_000), (1e-6, 10_000))  # rates of Adam and steps, before L-BFGS
 ROUNDS, FALL = 10, 1e-6  # at most so many rounds of that, until one lowers the loss by less than this share
 CASES = ("errors", "fitted", "random")
 DETOURS = (10, 100, 1_000, 10_000)  # steps on some of the cases alone
 STARTS = 12  # minima of one target that are compared with each other
-OTHER = 500_000  # seed of the second network of a pair, above that of the first
+OTHER = 500_000  # seed of a pair's second network, above that of the first
 SHARES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)  # of the cubic, in two-pattern tasks
 TASKS = ("regions", "conflict")
 IMAGES = (1_500, 6_000)  # training images, at a smaller and a larger scale
-EPOCHS, BUDGET = 10, 3_000  # passes over them, and parameters of the network
+BUDGET = 3_000  # parameters of the network that learns them
+TRAINING: dict[str, Any] = {"epochs": 10, "n_jobs": 1, "device": "cpu", "keep_stages": True}
 LOOKED_AT = 1_500  # of the training images, for their gradients
 
 
 def configurations() -> list[dict[str, Any]]:
     """What is recorded: every part of the study on every target."""
-    parts = [{"part": part, "function": name} for part in ("split", "minima", "recover", "newton") for name in TARGETS]
-    patterns = [{"part": "patterns", "task": task, "share": share} for task, share in product(TASKS, SHARES)]
-    images_of = [{"part": "images", "n_images": n_images} for n_images in IMAGES]
-    return [*parts, *patterns, *optimisers.configurations(), *images_of]
+    parts: list[dict[str, Any]] = [{"part": part, "function": name} for part in ON_TARGETS for name in TARGETS]
+    parts += [{"part": "patterns", "task": task, "share": share} for task, share in product(TASKS, SHARES)]
+    parts += [{"part": "images", "n_images": n_images} for n_images in IMAGES]
+    return [{"grid": 1, **config} for config in parts + optimisers.configurations()]
 
 
 def run(config: dict[str, Any], seed: int) -> Numbers:
     """One row: all numbers of one part of the study."""
-    return PARTS[config["part"]](seed=seed, **{key: value for key, value in config.items() if key != "part"})
+    return PARTS[config["part"]](seed=seed, **{k: value for k, value in config.items() if k not in ("grid", "part")})
 
 
 # -- networks on a line, as flat vectors of weights (see `errref.exact`) -----------------------------------------------
@@ -120,10 +122,7 @@ def parts_of_gradient(weights: Array, x: Array, y: Array, cases: Array) -> tuple
 
 
 def balance(own: Array, others: Array) -> Numbers:
-    """How two parts of a gradient oppose each other.
-
-    ``cancelled`` is the share of the own push that the others undo: 1 where the two sum to zero along it.
-    """
+    """How two parts of a gradient oppose each other; ``cancelled`` is the share of the own push that is undone."""
     norms = np.linalg.norm(own), np.linalg.norm(others)
     return {
         "cosine": float(own @ others / (norms[0] * norms[1])),
@@ -146,9 +145,10 @@ def split(function: str, seed: int) -> Numbers:
     (x, y), found = samples_of(function), trained(function, seed)
     numbers: Numbers = {}
     for name, weights in found.items():
-        for cases, mask in (("errors", error_cases(weights, x, y)), ("random", random_half(len(x), seed))):
-            parts = balance(*parts_of_gradient(weights, x, y, mask))
-            numbers |= {f"{cases}_{key}_{name}": value for key, value in parts.items()}
+        errors, half = error_cases(weights, x, y), random_half(len(x), seed)
+        parts = balance(*parts_of_gradient(weights, x, y, errors))
+        numbers |= {f"errors_{key}_{name}": value for key, value in parts.items()}
+        numbers[f"random_cancelled_{name}"] = balance(*parts_of_gradient(weights, x, y, half))["cancelled"]
         numbers[f"loss_{name}"] = loss(weights, x, y)
     halfway = exact.train(exact.prepare(x, y), found[0], BASE["steps"] // 2, RATE)[0]
     now, half = (error_cases(weights, x, y) for weights in (found[BASE["steps"]], halfway))
@@ -166,7 +166,7 @@ def minima(function: str, seed: int) -> Numbers:
     samples, ends = exact.prepare(x, y), []
     for first in map(start, range(OTHER + STARTS * seed, OTHER + STARTS * (seed + 1))):
         ends.append(standstill(samples, exact.train(samples, first, BASE["steps"], RATE)[0]))
-    losses = np.array([loss(weights, x, y) for weights in ends])
+    losses = np.array([loss(w, x, y) for w in ends])
     errors = [balance(*parts_of_gradient(w, x, y, error_cases(w, x, y))) for w in ends]
     halves = [balance(*parts_of_gradient(w, x, y, random_half(len(x), seed))) for w in ends]
     bad = losses > np.median(losses)
@@ -259,8 +259,7 @@ def training_images(n_images: int) -> tuple[Array, Array]:
 def wrong_after(n_images: int, seed: int) -> tuple[ConvClassifier, Array]:
     """A trained classifier, and which training images it had wrong after each epoch: (epochs, n)."""
     X, y = training_images(n_images)
-    model = ConvClassifier(width=widest(BUDGET), epochs=EPOCHS, n_jobs=1, keep_stages=True, random_state=seed)
-    model.fit(X, y)
+    model = ConvClassifier(width=widest(BUDGET), random_state=seed, **TRAINING).fit(X, y)
     return model, np.array([model.classes_[p.argmax(axis=1)] != y for p in model.staged_predict_proba(X)])
 
 
