@@ -248,6 +248,9 @@ def test_forgetting_events_by_hand(monkeypatch):
     assert row["events"] == pytest.approx(3 / 5) and row["ever_forgotten"] == pytest.approx(3 / 5)
     # against (0, 1, 0, 1, 0): 4 of 5 agree, 3/5 * 2/5 + 2/5 * 3/5 = 12/25 by chance
     assert row["kappa_seeds"] == pytest.approx((4 / 5 - 12 / 25) / (1 - 12 / 25))
+    # the gradients here are (sum of the images' numbers, 1) / 5: errors 1 + 2 + 3, the others 0 + 4
+    assert row["errors_cancelled_end"] == pytest.approx(-(6 * 4 + 1) / (6**2 + 1))
+    assert row["errors_sum_end"] == row["random_sum_end"] == pytest.approx(math.hypot(10, 2) / 5)
 
 
 # -- the recorded rows -------------------------------------------------------------------------------------------------

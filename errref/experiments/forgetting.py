@@ -280,10 +280,9 @@ def images(n_images: int, seed: int) -> Numbers:
         "kappa_half": cohen_kappa_score(wrong[len(wrong) // 2 - 1], errors),
         "kappa_seeds": cohen_kappa_score(errors, other[-1]),
     }
-    some = np.arange(len(y)) < LOOKED_AT
-    drawn = np.random.default_rng(seed).permutation(errors & some)
-    for cases, mask in (("errors", errors & some), ("random", drawn & some)):
-        own, others = (loss_gradient(model, X[g], y[g]) / LOOKED_AT for g in (mask, some & ~mask))
+    X, y, some = X[:LOOKED_AT], y[:LOOKED_AT], errors[:LOOKED_AT]
+    for cases, mask in (("errors", some), ("random", np.random.default_rng(seed).permutation(some))):
+        own, others = (loss_gradient(model, X[g], y[g]) / len(y) for g in (mask, ~mask))
         numbers |= {f"{cases}_{key}_end": value for key, value in balance(own, others).items()}
     return numbers
 

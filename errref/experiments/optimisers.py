@@ -16,7 +16,7 @@ import numpy as np
 
 from errref import exact
 from errref.datasets import even
-from errref.descent import ACTIVATIONS, OPTIMISERS, loss_and_gradient, residuals
+from errref.descent import ACTIVATIONS, OPTIMISERS, RATES, loss_and_gradient, residuals
 from errref.experiments.functions import BASE, data
 from errref.networks import ReluRegressor
 
@@ -78,10 +78,8 @@ def starts(activation: str, hidden: int, seed: int) -> dict[str, float]:
         end = after("lbfgs", theta, target)
         return end, loss_and_gradient(end, x, y, activation)[0]
 
-    (
-        after("adam", first[0], np.inf),
-        after("sgd", first[0], np.inf),
-    )  # compiled, or read from the cache, before the clock
+    for name in RATES:
+        after(name, first[0], np.inf)  # compiled, or read from the cache, before the clock
     numbers: dict[str, float] = {}
     traps: list[tuple[Array, float]] = []
     for name in OPTIMISERS:
