@@ -438,7 +438,7 @@ READING = ("rule", "readings", "linear")
         (changed("rule", "confidence"), r"Claim 'fine': its rule does not say confidence; add it"),
         (
             changed("rule", "experiment", value="study"),
-            r"'fine': unknown experiment 'study'; known are fashion, functions, ",
+            r"'fine': unknown experiment 'study'; known are fashion, forgetting, functions, ",
         ),
         (changed("rule", "experiment", value=["functions"]), r"'fine': unknown experiment \['functions'\]; known"),
         (changed("rule", "seeds", value=1), r"Claim 'fine': its seeds must be a whole number of at least 2"),

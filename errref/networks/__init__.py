@@ -3,6 +3,7 @@
 from errref.networks.backend import device_name, has_gpu
 from errref.networks.building import size, widest
 from errref.networks.convolution import ConvClassifier
+from errref.networks.gradients import loss_gradient
 from errref.networks.parameters import count_parameters, count_settings
 from errref.networks.relu import ReluRegressor
 
@@ -13,6 +14,7 @@ __all__ = [
     "count_settings",
     "device_name",
     "has_gpu",
+    "loss_gradient",
     "size",
     "widest",
 ]
