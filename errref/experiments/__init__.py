@@ -11,7 +11,7 @@ import difflib
 import importlib
 from types import ModuleType
 
-NAMES = ("intuition", "isodata", "functions", "fashion")
+NAMES = ("intuition", "isodata", "functions", "traps", "fashion")
 
 
 def load(name: str) -> ModuleType:
