@@ -48,19 +48,25 @@ def _parts(weights: Array) -> tuple[Array, Array, Array, Array]:
     return w, b, v, weights[..., -1:]
 
 
+def _units(weights: Array, x: Array) -> Array:
+    """Answers of the hidden units, (..., n, H)."""
+    w, b, _, _ = _parts(weights)
+    return np.tanh(w[..., None, :] * x[:, None] + b[..., None, :])
+
+
 def predict(weights: Array, x: Array) -> Array:
     """Outputs of shape (..., n) of networks with weights (..., 3 H + 1)."""
-    w, b, v, c = _parts(weights)
-    units = np.tanh(w[..., None, :] * x[:, None] + b[..., None, :])
-    return (units @ v[..., None])[..., 0] + c
+    _, _, v, c = _parts(weights)
+    return (_units(weights, x) @ v[..., None])[..., 0] + c
 
 
-def jacobian(weights: Array, x: Array) -> Array:
-    """Derivative of the outputs by the weights: (..., n, 3 H + 1)."""
-    w, b, v, _ = _parts(weights)
-    units = np.tanh(w[..., None, :] * x[:, None] + b[..., None, :])
+def linearise(weights: Array, x: Array) -> tuple[Array, Array]:
+    """Outputs (..., n), and their derivative by the weights, (..., n, 3 H + 1)."""
+    _, _, v, c = _parts(weights)
+    units = _units(weights, x)
     slopes = v[..., None, :] * (1 - units * units)
-    return np.concatenate([slopes * x[:, None], slopes, units, np.ones((*units.shape[:-1], 1))], axis=-1)
+    J = np.concatenate([slopes * x[:, None], slopes, units, np.ones((*units.shape[:-1], 1))], axis=-1)
+    return (units @ v[..., None])[..., 0] + c, J
 
 
 def loss(weights: Array, problem: Problem) -> Array:
@@ -71,9 +77,13 @@ def loss(weights: Array, problem: Problem) -> Array:
 
 def gradient(weights: Array, problem: Problem) -> Array:
     """Gradient of the loss, of the shape of the weights."""
-    residual = predict(weights, problem.x) - problem.y
-    data = (residual[..., None, :] @ jacobian(weights, problem.x))[..., 0, :]
-    return 2 * data / len(problem.x) + 2 * problem.decay * weights
+    x, y, decay = problem
+    _, _, v, c = _parts(weights)
+    units = _units(weights, x)
+    residual = 2 / len(x) * ((units @ v[..., None])[..., 0] + c - y)[..., None, :]  # (..., 1, n)
+    slopes = 1 - units * units
+    parts = v * ((residual * x) @ slopes)[..., 0, :], v * (residual @ slopes)[..., 0, :], (residual @ units)[..., 0, :]
+    return np.concatenate([*parts, residual.sum(axis=-1)], axis=-1) + 2 * decay * weights
 
 
 def hessian(weights: Array, problem: Problem) -> Array:
@@ -83,11 +93,10 @@ def hessian(weights: Array, problem: Problem) -> Array:
     latter couples only weights of the same unit: six diagonals of H entries.
     """
     x, y, decay = problem
-    w, b, v, _ = _parts(weights)
-    hidden = w.shape[-1]
-    J = jacobian(weights, x)
-    residual = 2 / len(x) * (predict(weights, x) - y)[..., None, :]
-    units = np.tanh(w[..., None, :] * x[:, None] + b[..., None, :])
+    v, units = _parts(weights)[2], _units(weights, x)
+    hidden = v.shape[-1]
+    outputs, J = linearise(weights, x)
+    residual = 2 / len(x) * (outputs - y)[..., None, :]
     slope = 1 - units * units
     bend = -2 * units * slope * v[..., None, :]
     zeroth, first, second = ((residual @ (x[:, None] ** k * bend))[..., 0, :] for k in range(3))
@@ -108,8 +117,12 @@ def hessian(weights: Array, problem: Problem) -> Array:
 def minimise(weights: Array, problem: Problem, steps: int = 2000) -> Array:
     """Where descents from these weights (S, 3 H + 1) end: a minimum of the loss, if ``steps`` are enough."""
     x, y, decay = problem
-    root = np.sqrt(len(x))
-    return least_squares(lambda at: ((predict(at, x) - y) / root, jacobian(at, x) / root), weights, steps, decay)
+
+    def residuals(at: Array) -> tuple[Array, Array]:
+        outputs, J = linearise(at, x)
+        return (outputs - y) / np.sqrt(len(x)), J / np.sqrt(len(x))
+
+    return least_squares(residuals, weights, steps, decay)
 
 
 def stationary(weights: Array, problem: Problem, steps: int = 150) -> Array:

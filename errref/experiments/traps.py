@@ -88,13 +88,18 @@ def descent_row(config: Config, rng: np.random.Generator) -> dict[str, float]:
     }
 
 
+def scattered(n: int, rng: np.random.Generator) -> Array:
+    """One input in each of n equal parts of [-1, 1), so that nothing must be extrapolated far."""
+    return even(n) + rng.uniform(-1, 1, n) / n
+
+
 def data(config: Config, rng: np.random.Generator) -> tuple[Problem, Array, Array, Array | None]:
     """Training problem, test inputs, test targets, and the teacher's weights where the target is another network.
 
     Targets are standardised, so that a loss is a share of the variance. Test targets have no noise.
     """
     x_test, teacher = even(512), None
-    x = np.sort(rng.uniform(-1, 1, 64))
+    x = scattered(64, rng)
     if config["target"] == "teacher":
         teacher = smooth.start(rng, config["hidden"])
         answers = smooth.predict(teacher, x_test)
@@ -222,7 +227,7 @@ def gaussian_row(config: Config, rng: np.random.Generator) -> dict[str, float]:
 def network_problem(rng: np.random.Generator) -> Problem:
     """The quartic with noise, for the networks whose stationary points are searched."""
     target = FUNCTIONS["quartic"]
-    x, std = np.sort(rng.uniform(-1, 1, 32)), target(even(512)).std()
+    x, std = scattered(32, rng), target(even(512)).std()
     return Problem(x, target(x) / std + rng.normal(0, NOISE, 32), decay=1e-3)
 
 
@@ -269,10 +274,9 @@ def plateau_row(config: Config, rng: np.random.Generator) -> dict[str, float]:
 
 def ramp_row(config: Config, rng: np.random.Generator) -> dict[str, float]:
     """Median steps down an even slope, from 8 starts on its upper half."""
-    start = config["extent"] * rng.uniform(0.5, 1, (8, 1))
-    slope, rate = config["slope"], 0.1
+    start, slope = config["extent"] * rng.uniform(0.5, 1, (8, 1)), config["slope"]
     steps = landscapes.steps_until(
-        lambda at: at[:, 0] <= 0, lambda at: np.full_like(at, slope), start, rate, 20_000, config["method"]
+        lambda at: at[:, 0] <= 0, lambda at: np.full_like(at, slope), start, 0.1, 20_000, config["method"]
     )
     return {"steps": float(np.median(steps))}
 
@@ -286,14 +290,8 @@ def saturated_row(config: Config, rng: np.random.Generator) -> dict[str, float]:
     b = np.abs(w) * (1 + config["distance"]) * rng.choice([-1, 1], (8, hidden))
     start = np.hstack([w, b, rng.normal(0, hidden**-0.5, (8, hidden)), np.zeros((8, 1))])
     rate = {"descent": 0.1, "adam": 0.01}[config["method"]]
-    steps = landscapes.steps_until(
-        lambda at: smooth.loss(at, problem) < 0.5,
-        lambda at: smooth.gradient(at, problem),
-        start,
-        rate,
-        1500,
-        config["method"],
-    )
+    explained, gradient = lambda at: smooth.loss(at, problem) < 0.5, lambda at: smooth.gradient(at, problem)
+    steps = landscapes.steps_until(explained, gradient, start, rate, 1500, config["method"])
     return {"steps": float(np.median(steps))}
 
 
