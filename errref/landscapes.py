@@ -131,7 +131,7 @@ def steps_until(
 # -- a valley and its depth --------------------------------------------------------------------------------------------
 
 
-def pass_height(values: Array, a: tuple[int, int], b: tuple[int, int]) -> float:
+def pass_height(values: Array, a: tuple[int, ...], b: tuple[int, ...]) -> float:
     """The lowest level at which two cells of a grid of losses are joined by cells that are not above it."""
     levels = np.unique(values[values >= max(values[a], values[b])])
     low, high = 0, len(levels) - 1

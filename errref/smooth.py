@@ -114,7 +114,7 @@ def hessian(weights: Array, problem: Problem) -> Array:
 # -- where the gradient vanishes ---------------------------------------------------------------------------------------
 
 
-def minimise(weights: Array, problem: Problem, steps: int = 2000) -> Array:
+def minimise(weights: Array, problem: Problem, steps: int = 4000) -> Array:
     """Where descents from these weights (S, 3 H + 1) end: a minimum of the loss, if ``steps`` are enough."""
     x, y, decay = problem
 

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy import stats
 
 from errref.datasets import even
 from errref.experiments.traps import (
@@ -16,6 +17,7 @@ from errref.experiments.traps import (
     HEIGHTS,
     SHARES,
     WELL_BATCHES,
+    WELL_LIMIT,
     WELL_RATE,
     numbers_of,
     temperature,
@@ -120,17 +122,22 @@ def escapes(rows: Sequence[Row]) -> Figure:
         law = np.linspace(0.8, 9, 50)
         ax.plot(law, [kramers(height, height / q, WELL_RATE) for q in law], color=colour, linewidth=1)
         for k, batch in enumerate(WELL_BATCHES[:-1]):
-            rates = [n["rate"] for n in numbers_of(rows, study="noise", height=height, batch=batch)]
-            low, middle, high = np.mean(rates) + np.array([-2, 0, 2]) * np.std(rates) / np.sqrt(len(rates))
-            if low > 0:
+            rate, low, high = pooled_rate(numbers_of(rows, study="noise", height=height, batch=batch))
+            if rate > 0:
                 label = f"height {height:g}" if k == 0 else None
-                error = [[middle - low], [high - middle]]
-                ax.errorbar(
-                    height / temperature(batch), middle, error, fmt=marker, color=colour, capsize=3, label=label
-                )
+                error = [[rate - low], [high - rate]]
+                ax.errorbar(height / temperature(batch), rate, error, fmt=marker, color=colour, capsize=3, label=label)
     ax.set(yscale="log", xlabel=r"height of the barrier over temperature, $\Delta L / T$", ylabel="escapes per step")
     ax.legend()
     return figure
+
+
+def pooled_rate(numbers: Sequence[Mapping[str, float]], runs: int = 50) -> tuple[float, float, float]:
+    """Escapes per step of all rows together, with the exact 95 % interval of a Poisson process."""
+    escapes = sum(round(n["left"] * runs) for n in numbers)
+    steps = sum(n["left"] * runs / n["rate"] if n["rate"] else runs * WELL_LIMIT for n in numbers)
+    low = stats.chi2.ppf(0.025, 2 * escapes) / 2 if escapes else 0.0
+    return escapes / steps, low / steps, stats.chi2.ppf(0.975, 2 * escapes + 2) / 2 / steps
 
 
 def coins(rows: Sequence[Row], draws: int = 20_000) -> Figure:
