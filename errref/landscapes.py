@@ -1,8 +1,8 @@
 """Loss surfaces small enough to see, or to calculate: two lines, one neuron, noisy descent, saddles, random curvatures.
 
-Their losses are bounded, as those of saturated networks and of counted errors are: a sample that is far from being
-fitted pulls no more. That is what makes valleys and plateaus; the squared error of a line has neither. Weights are
-arrays of shape (..., 2).
+The losses of lines and of the neuron are bounded, as those of saturated networks and of counted errors are: a sample
+that is far from being fitted pulls no more. That is what makes valleys and plateaus; the squared error of a line has
+neither. Weights are arrays of shape (..., 2).
 """
 
 from __future__ import annotations

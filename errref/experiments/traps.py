@@ -104,7 +104,7 @@ def data(config: Config, rng: np.random.Generator) -> tuple[Problem, Array, Arra
         teacher = smooth.start(rng, config["hidden"])
         answers = smooth.predict(teacher, x_test)
         teacher[-1] -= answers.mean()
-        teacher[np.r_[2 * config["hidden"] : len(teacher)]] /= answers.std()
+        teacher[2 * config["hidden"] :] /= answers.std()
         y, y_test = smooth.predict(teacher, x), smooth.predict(teacher, x_test)
     else:
         target = FUNCTIONS[config["target"]]
