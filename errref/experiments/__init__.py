@@ -11,7 +11,7 @@ import difflib
 import importlib
 from types import ModuleType
 
-NAMES = ("intuition", "isodata", "functions", "forgetting", "fashion")
+NAMES = ("intuition", "isodata", "functions", "forgetting", "traps", "fashion")
 
 
 def load(name: str) -> ModuleType:
