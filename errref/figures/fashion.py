@@ -145,7 +145,7 @@ def dial(rows: Sequence[Row], scale: str = "full") -> Figure:
     left.set_ylabel("accuracy on the test images (%)")
     right.set_xlabel("test routes known by heart (%)")
     left.legend(loc="center right", fontsize=8)
-    right.legend(loc="lower right", fontsize=8, bbox_to_anchor=(1, 0.08))
+    right.legend(loc="lower right", fontsize=8, bbox_to_anchor=(1, 0.12))
     return figure
 
 
