@@ -276,8 +276,12 @@ AGAIN = [
     {"part": "starts", "activation": "relu", "hidden": 5},
 ]
 # A standstill is defined by when the loss no longer falls. What is left of the gradient there is rounding, and which of
-# two basins is reached can hang on a digit: of each row, the numbers that must return.
-STABLE = ("loss", "best", "worst", "found", "trapped", "restarts", "missed", "gain_errors", "errors_norm", "cubic")
+# two basins is reached can hang on a digit: of each row, the numbers that must return. Those of Levenberg and
+# Marquardt's method are not among them: idle units make its equations singular, and a last digit, which changes with
+# the place of an array in memory, then sends single starts elsewhere.
+OTHERS = [name for name in descent.OPTIMISERS if name != "lm"]
+STABLE = ("loss", "best", "worst", "missed", "gain_errors", "errors_norm", "cubic")
+STABLE += tuple(f"{kind}_{name}" for kind in ("found", "trapped") for name in OTHERS)
 
 
 @pytest.mark.parametrize("config", AGAIN, ids=lambda c: c["part"])
