@@ -1,5 +1,8 @@
 """What several test files use."""
 
+import warnings
+
+import matplotlib.pyplot as plt
 import pytest
 
 
@@ -12,3 +15,20 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def drawn():
+    """Draw figures one by one, where a warning is a failure; each fits the page and has no titles, and is closed."""
+
+    def draw(figures):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for figure in figures:
+                figure.canvas.draw()
+                assert figure.get_size_inches()[0] <= 7.2
+                assert not any(ax.get_title() for ax in figure.axes)
+                yield figure
+                plt.close(figure)
+
+    return draw
