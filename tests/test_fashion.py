@@ -295,6 +295,13 @@ def test_a_row_of_the_method_is_what_its_model_does(tiny, name):
         assert row[some] <= row["error_oracle"] <= row["any_right"], some
     assert row["general"] <= row["cluster_oracle"] <= row["any_right"]
     assert row["constant_error_oracle"] <= row["constant_any_right"]
+    seen, (X_test, y_test) = protocols.look(model, *tiny.data.test), tiny.data.test
+    right = model.general_.predict(X_test) == y_test
+    expert = protocols.pick(model.predict_each(X_test), protocols.best_expert(seen)) == y_test
+    assert row["expert_right_where_right"] == pytest.approx(expert[right].mean())
+    assert row["expert_right_where_wrong"] == pytest.approx(expert[~right].mean())
+    pairs = zip(y_test[~right], model.general_.predict(X_test)[~right], strict=True)
+    assert row["wrong_between_tops"] == pytest.approx(np.mean([{0, 2, 3, 4, 6} >= set(pair) for pair in pairs]))
     assert row["accuracy"] != row["general"] and row["n_routed"] > 0, "a gate that never routes tests nothing"
     assert row["rescues"] - row["harms"] == round(N_TEST * (row["accuracy"] - row["general"]))
 
