@@ -271,7 +271,7 @@ def test_every_rule_had_been_written_when_its_rows_were_recorded(rows):
 
 AGAIN = [
     {"part": "split", "function": "cubic"},
-    {"part": "minima", "function": "quartic"},
+    pytest.param({"part": "minima", "function": "quartic"}, marks=pytest.mark.long),
     {"part": "recover", "function": "piecewise"},
     {"part": "newton", "function": "jump-piecewise"},
     {"part": "patterns", "task": "regions", "share": 0.1},
@@ -334,7 +334,7 @@ def test_recorded_rows_agree_with_each_other(rows):
 def figures(rows):
     """Every figure of the chapter."""
     yield draw.pushes([0, 0, 0, 1], [False, False, False, True])
-    for figure in (draw.balance, draw.lost, draw.resumed, draw.overlap, draw.patterns):
+    for figure in (draw.along, draw.balance, draw.lost, draw.resumed, draw.overlap, draw.patterns):
         yield figure(rows)
     for numbers in ("trapped", "stayed", "seconds_found"):
         yield draw.optimisers(rows, numbers)
@@ -372,6 +372,27 @@ def test_bars_are_the_medians_of_the_rows(rows):
             chosen = [records.numbers_of(rows, part="patterns", task=task, share=share) for share in forgetting.SHARES]
             want = [np.median([n[name] for n in numbers]) for numbers in chosen]
             assert bars(ax, colour) == pytest.approx(want)
+    plt.close(figure)
+
+
+def test_norms_and_cosines_along_training_are_those_of_the_rows(rows):
+    figure = draw.along(rows)
+    for k, (place, stages) in enumerate(
+        [({"function": name}, [*map(str, forgetting.CHECKPOINTS), "end"]) for name in forgetting.TARGETS]
+        + [({"n_images": forgetting.IMAGES[-1]}, list(forgetting.EPOCHS.values()))]
+    ):
+        left, right = figure.axes[2 * k : 2 * k + 2]
+        chosen = records.numbers_of(rows, part="images" if "n_images" in place else "split", **place)
+        own, others, total = (line.get_ydata() for line in left.lines if line.get_linewidth() > 1)
+        assert list(own) == pytest.approx([np.median([n[f"errors_norm_{s}"] for n in chosen]) for s in stages])
+        assert list(total) == pytest.approx([np.median([n[f"errors_sum_{s}"] for n in chosen]) for s in stages])
+        cosines = np.array([[n[f"errors_cosine_{s}"] for n in chosen] for s in stages])
+        assert list(right.lines[-1].get_ydata()) == pytest.approx(list(np.median(cosines, axis=1)))
+        # the law of cosines: |sum|^2 = |own|^2 + |others|^2 + 2 cosine |own| |others|, seed by seed
+        third = len(left.lines) // 3
+        lines = [np.array([line.get_ydata() for line in left.lines[j * third : (j + 1) * third - 1]]) for j in range(3)]
+        a, b, c = lines
+        np.testing.assert_allclose(a**2 + b**2 + 2 * cosines.T * a * b, c**2, atol=1e-6 * a.max() ** 2)
     plt.close(figure)
 
 

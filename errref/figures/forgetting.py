@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from errref.descent import OPTIMISERS
-from errref.experiments.forgetting import CASES, CHECKPOINTS, DETOURS, IMAGES, SHARES, TARGETS, TASKS
+from errref.experiments.forgetting import CASES, CHECKPOINTS, DETOURS, EPOCHS, IMAGES, SHARES, TARGETS, TASKS
 from errref.experiments.optimisers import SIZES
 from errref.figures import COLOURS
 from errref.records import Row, numbers_of
@@ -51,6 +51,45 @@ def pushes(targets: Sequence[float], errors: Sequence[bool]) -> Figure:
     return figure
 
 
+def along(rows: Sequence[Row]) -> Figure:
+    """Draw the norms of both pushes and of their sum along training, and the cosine of the two; images come last.
+
+    The norm of the push of the others is not recorded; it is that of the push of the error cases times the share of it
+    that is undone, over minus the cosine.
+    """
+    studies = {name: ({"part": "split", "function": name}, (*CHECKPOINTS, "end")) for name in TARGETS}
+    studies["images"] = ({"part": "images", "n_images": IMAGES[-1]}, tuple(EPOCHS.values()))
+    figure, axes = plt.subplots(len(studies), 2, figsize=(WIDTH, 2.2 * len(studies)))
+    for (left, right), (name, (place, stages)) in zip(axes, studies.items(), strict=True):
+        norm, total, cosine, undone = (
+            np.stack([column(rows, f"errors_{key}_{stage}", **place) for stage in stages])
+            for key in ("norm", "sum", "cosine", "cancelled")
+        )
+        _seeds(left, norm, OF_CASES["errors"], "error cases")
+        _seeds(left, -undone * norm / cosine, OF_CASES["fitted"], "fitted cases")
+        _seeds(left, total, COLOURS["target"], "sum")
+        _seeds(right, cosine, OF_CASES["errors"])
+        left.set(yscale="log", ylabel=f"norm of the push\n({name})")
+        right.set(ylim=(-1.1, 1.1), ylabel="cosine")
+        for ax in (left, right):
+            _stages(ax, stages, "epochs" if name == "images" else "steps")
+    axes[0, 0].legend(fontsize=7)
+    return figure
+
+
+def _seeds(ax: Axes, values: Array, colour: str, label: str | None = None) -> None:
+    """Draw all seeds (stages, seeds) as thin lines, and their median as a thick one."""
+    ax.plot(values, color=colour, linewidth=0.5, alpha=0.3)
+    ax.plot(np.median(values, axis=1), color=colour, linewidth=2.5, label=label)
+
+
+def _stages(ax: Axes, stages: Sequence[int | str], unit: str) -> None:
+    """Name the stages of training on the x axis: 1e3 for 1,000."""
+    words = [f"{s:.0e}".replace("e+0", "e") if isinstance(s, int) and s else str(s) for s in stages]
+    ax.set_xticks(range(len(stages)), words, fontsize=7)
+    ax.set_xlabel(unit)
+
+
 def balance(rows: Sequence[Row]) -> Figure:
     """Draw how much of the push of the error cases is undone, along training; and cosine and norm against the loss."""
     figure, axes = plt.subplots(3, 2, figsize=(WIDTH, 7.4))
@@ -58,12 +97,9 @@ def balance(rows: Sequence[Row]) -> Figure:
         for cases in ("random", "errors"):
             names = [f"{cases}_cancelled_{step}" for step in (*CHECKPOINTS, "end")]
             values = np.stack([column(rows, name, part="split", function=target) for name in names])
-            ax.plot(values, color=OF_CASES[cases], linewidth=0.5, alpha=0.3)
-            label = {"errors": "error cases", "random": "random half"}[cases]
-            ax.plot(np.median(values, axis=1), color=OF_CASES[cases], linewidth=2.5, label=label)
-        ticks = [f"{step:.0e}".replace("e+0", "e") if step else "0" for step in CHECKPOINTS]
-        ax.set_xticks(range(len(CHECKPOINTS) + 1), [*ticks, "end"], fontsize=7)
-        ax.set(ylim=(-1.6, 1.6), ylabel="push undone", xlabel=f"steps ({target})")
+            _seeds(ax, values, OF_CASES[cases], {"errors": "error cases", "random": "random half"}[cases])
+        _stages(ax, (*CHECKPOINTS, "end"), f"steps ({target})")
+        ax.set(ylim=(-1.6, 1.6), ylabel="push undone")
     axes[0, 0].legend(fontsize=8)
     for ax, number in zip(axes[2], ("cosine", "norm"), strict=True):
         for target in TARGETS:
