@@ -26,7 +26,19 @@ from typing import Any
 from errref.provenance import PACKAGE, software
 from errref.sweeps import Crew, Experiment, RecordError, Row, Work, crew, evaluate, sweep
 
-__all__ = ["RecordError", "Row", "evaluate", "pack", "packaged", "provenance", "read", "record", "results_file", "runs"]
+__all__ = [
+    "RecordError",
+    "Row",
+    "evaluate",
+    "pack",
+    "packaged",
+    "packed_file",
+    "provenance",
+    "read",
+    "record",
+    "results_file",
+    "runs",
+]
 
 
 def packaged(*parts: str) -> Path:

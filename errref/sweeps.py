@@ -201,8 +201,9 @@ def _dask_backend(client: Any) -> Any:
 
         def retrieve_result_callback(self, out: Any) -> Any:
             if isinstance(out, BaseException):
-                mend = "finished rows are safe; see the workers' logs, and run the same command again."
-                raise RecordError(f"The cluster gave a piece of work up ({type(out).__name__}: {out}); {mend}")
+                what = f"{type(out).__name__}: {' '.join(str(out).split())}"
+                mend = "recorded rows are safe; see the workers' logs, and run the same command again."
+                raise RecordError(f"The cluster gave a piece of work up ({what}); {mend}")
             return super().retrieve_result_callback(out)
 
     return Backend(client=client, wait_for_workers_timeout=PATIENCE)
