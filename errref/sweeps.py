@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import math
 import numbers
+import pickle
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed
@@ -111,9 +112,13 @@ def evaluate(
 
 def sweep(means: Crew, experiment: str, run: Experiment, work: Work, *, progress: bool = True) -> Iterator[Row]:
     """The same by a crew that is there already."""
-    work, wanted = list(work), software() if means.backend == "dask" else None
+    work, measure = list(work), partial(_measure, experiment, run)
+    if means.backend == "dask":
+        from cloudpickle import dumps
+
+        measure = partial(_measure_there, software(), dumps(measure))
     parallel = Parallel(n_jobs=means.threads, backend=means.joblib, return_as="generator_unordered")
-    rows = parallel(delayed(_measure)(wanted, experiment, run, config, seed) for config, seed in work)
+    rows = parallel(delayed(measure)(config, seed) for config, seed in work)
     with warnings.catch_warnings(), closing(rows):
         warnings.filterwarnings("ignore", r"\d+ tasks ")  # joblib's advice about a sweep that ends early
         for row in tqdm(rows, total=len(work), desc=experiment, unit="row", disable=not progress or not work):
@@ -122,13 +127,8 @@ def sweep(means: Crew, experiment: str, run: Experiment, work: Work, *, progress
             yield row
 
 
-def _measure(
-    wanted: dict[str, Any] | None, experiment: str, run: Experiment, config: dict[str, Any], seed: int
-) -> Row | RecordError:
+def _measure(experiment: str, run: Experiment, config: dict[str, Any], seed: int) -> Row | RecordError:
     """A row; or, as a value, what prevented it: raised here, it would overtake rows that are finished."""
-    if wanted and (other := [f"{name} {here}" for name, here in _software().items() if here != wanted[name]]):
-        mend = "install the same on every machine, start the workers again, and run the same command again."
-        return RecordError(f"A worker differs from this machine: it has {', '.join(other)}; {mend}")
     if not hasattr(_limited, "once"):  # rows share the cores; OpenMP counts its threads for each of ours
         _limited.once = threadpool_limits(1)
     place = f"{experiment}, seed {seed} of {config}"
@@ -145,7 +145,19 @@ def _measure(
     return Row(experiment, config, seed, plain)
 
 
-_software = cache(software)  # of a worker: as it was when the worker first measured
+def _measure_there(wanted: dict[str, Any], shipped: bytes, config: dict[str, Any], seed: int) -> Row | RecordError:
+    """The same in a worker; what measures comes pickled, so that a worker which cannot load it is able to say so."""
+    if other := [f"{name} {here}" for name, here in _software().items() if here != wanted[name]]:
+        mend = "install the same on every machine, start the workers again, and run the same command again."
+        return RecordError(f"A worker differs from this machine: it has {', '.join(other)}; {mend}")
+    try:
+        measure = _loads(shipped)
+    except Exception as error:
+        return RecordError(f"A worker cannot load the experiment ({error}); install what it imports there too.")
+    return measure(config, seed)
+
+
+_software, _loads = cache(software), cache(pickle.loads)  # of a worker: as it was when the worker first measured
 
 
 # -- who measures ------------------------------------------------------------------------------------------------------
