@@ -97,7 +97,9 @@ def cluster():
     two = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), 2)
     where = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
     fast = {"distributed.scheduler.allowed-failures": 1}  # so many deaths may a piece of work survive
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": two, **fast}):
+    with pytest.MonkeyPatch.context() as patch, dask.config.set({"distributed.nanny.pre-spawn-environ": two, **fast}):
+        for name in two:
+            patch.delenv(name, raising=False)  # it would come before what the cluster is told
         with LocalCluster(n_workers=2, threads_per_worker=1, silence_logs=50, **where) as cluster:
             yield cluster
 
