@@ -78,14 +78,27 @@ def _parser() -> argparse.ArgumentParser:
         description="Measure every configuration of an experiment on seeds 0 to N-1 and append a row each. "
         "Rows that stand already are not measured again, so a run that was stopped goes on where it was. "
         "Configurations that need a GPU stay pending where there is none. The study of images takes the "
-        "longest: an hour or two on two cores.",
-        epilog="example: errref run functions --seeds 20",
+        "longest: an hour or two on two cores. A cluster of your own takes part through Dask: start `dask scheduler` "
+        "on one machine and `dask worker ADDRESS` on each, then name that ADDRESS here; rows are equal from either.",
+        epilog="example: errref run functions --seeds 20.  "
+        "example: errref run functions --backend dask --scheduler tcp://127.0.0.1:8786",
     )
     run.add_argument("name", metavar="NAME", help=f"one of {', '.join(experiments.NAMES)}")
     run.add_argument("--seeds", type=_positive, metavar="N", help="seeds 0 to N-1 (default: as many as the book has)")
     _results_option(run)
     _jobs_option(run)
     run.set_defaults(command=_run)
+
+    pack = commands.add_parser(
+        "pack",
+        help="move the recorded rows of a large study into a compressed file",
+        description="Move the rows of NAME.jsonl to the end of NAME.jsonl.gz. Everything reads both, and `errref run` "
+        "goes on from both. No row is lost if this is killed; the same command then ends it.",
+        epilog="example: errref pack functions --results my-rows",
+    )
+    pack.add_argument("name", metavar="NAME", help=f"one of {', '.join(experiments.NAMES)}")
+    _results_option(pack)
+    pack.set_defaults(command=_pack)
 
     data = commands.add_parser(
         "data",
@@ -112,6 +125,10 @@ def _results_option(parser: argparse.ArgumentParser) -> None:
 
 def _jobs_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=_positive, metavar="N", help="threads (default: one per core)")
+    where = "measure on threads of this machine, or on the workers of a Dask scheduler (default: %(default)s)"
+    parser.add_argument("--backend", choices=("threads", "dask"), default="threads", help=where)
+    address = "of the Dask scheduler, which prints it when it starts: tcp://HOST:8786"
+    parser.add_argument("--scheduler", metavar="ADDRESS", help=address)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -136,16 +153,36 @@ def _claims(given: argparse.Namespace) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     module = experiments.load(given.name)
+    means = _means(given, module)
     rules = {c.id: c.rule_hash for c in claims.load().values() if c.experiment == given.name and c.kind != "derived"}
     seeds = given.seeds or module.SEEDS
     pending, device = _needing_gpu(module), device_name() if hasattr(module, "needs_gpu") else "cpu"
     work = [(config, seed) for seed in range(seeds) for config in module.configurations() if config not in pending]
     if pending:
         print(f"{len(pending)} configurations need a GPU and stay pending: {', '.join(map(str, pending))}")
-    how = {"folder": given.results, "jobs": given.jobs, "device": device, "progress": not given.quiet}
-    new = records.record(given.name, module.run, work, rules=rules, **how)
+    new = records.record(given.name, module.run, work, rules=rules, folder=given.results, device=device, **means)
     print(f"{new} new rows of {len(work)} in {records.results_file(given.name, given.results)}")
     return AGREES
+
+
+def _pack(given: argparse.Namespace) -> int:
+    experiments.load(given.name)
+    rows = records.pack(given.name, given.results)
+    print(f"{rows} rows in {records.packed_file(records.results_file(given.name, given.results))}")
+    return AGREES
+
+
+def _means(given: argparse.Namespace, module: ModuleType) -> dict[str, Any]:
+    """How to measure, as `records.evaluate` takes it."""
+    if given.backend == "dask" and not given.scheduler:
+        raise ValueError("--backend dask needs --scheduler ADDRESS; `dask scheduler` prints it, tcp://HOST:8786.")
+    if given.scheduler and given.backend != "dask":
+        raise ValueError("--scheduler is of use only with --backend dask; add that, or leave both out.")
+    if given.scheduler and given.jobs:
+        raise ValueError("--jobs counts threads of this machine; with --backend dask, `dask worker --nthreads N` does.")
+    if given.scheduler and hasattr(module, "needs_gpu"):
+        raise ValueError("This experiment depends on the images and the GPU of this machine; leave --backend dask out.")
+    return {"jobs": given.jobs, "scheduler": given.scheduler, "progress": not given.quiet}
 
 
 def _needing_gpu(module: ModuleType) -> list[dict[str, Any]]:
@@ -182,6 +219,7 @@ def _measure(claim: Claim, given: argparse.Namespace) -> list[Row]:
     """Fresh rows of the configurations that the claim's readings use, on the first seeds that are not recorded."""
     assert claim.experiment is not None
     module = experiments.load(claim.experiment)
+    means = _means(given, module)
     taken = {row.seed for row in report.rows_of(claim, given.results)}
     first = max(taken, default=999) + 1
     used = [config for config in module.configurations() if claims.uses(claim, config)]
@@ -191,7 +229,7 @@ def _measure(claim: Claim, given: argparse.Namespace) -> list[Row]:
     if pending and any(config in pending for config in used):
         print("  (what needs a GPU is pending: there is none here)")
     work = [(config, first + k) for k in range(given.seeds) for config in used if config not in pending]
-    return list(records.evaluate(claim.experiment, module.run, work, jobs=given.jobs, progress=not given.quiet))
+    return list(records.evaluate(claim.experiment, module.run, work, **means))
 
 
 def _compare(claim: Claim, old: list[Row], new: list[Row], verdict: str) -> int:

@@ -3,73 +3,42 @@
 A results file is JSON Lines with two kinds of line. A *run* line says where the rows after it come from; a *row* line
 holds one experiment, one configuration, one seed and its numbers. Every line carries a check sum of itself, so that a
 torn or edited line is noticed. Appending is crash-safe: a killed run loses no finished row, a resumed one repeats none.
+A large file can be packed, into one that ends in ``.gz``; what is recorded afterwards stands in a plain file beside it.
 """
 
 from __future__ import annotations
 
 import fcntl
+import gzip
 import hashlib
-import importlib.metadata
 import json
-import math
-import numbers
 import os
-import platform
 import secrets
 import sys
 import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from joblib import Parallel, cpu_count, delayed
-from threadpoolctl import threadpool_limits
-from tqdm import tqdm
+from errref.provenance import PACKAGE, software
+from errref.sweeps import Crew, Experiment, RecordError, Row, Work, crew, evaluate, sweep
 
-from errref import __version__
-
-PACKAGE = Path(__file__).parent
-MATTERS = ("numpy", "scipy", "scikit-learn", "numba", "torch")
-Experiment = Callable[[dict[str, Any], int], dict[str, float]]
-Work = Iterable[tuple[dict[str, Any], int]]
-
-
-class RecordError(ValueError):
-    """Rows that cannot be read, measured or written: the sentence names the place and the mend."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One configuration and one seed of an experiment, with what was measured.
-
-    Rows are equal if they agree in experiment, configuration, seed and numbers, whichever run they come from.
-
-    Parameters
-    ----------
-    experiment : str
-    config : dict
-        Flat: the settings that distinguish this row, with plain values.
-    seed : int
-    numbers : dict
-        Flat: the measured numbers by name.
-    run : str
-        Id of the run line that says where the row comes from; empty for rows that were never recorded.
-    """
-
-    experiment: str
-    config: dict[str, Any]
-    seed: int
-    numbers: dict[str, float]
-    run: str = field(default="", compare=False)
-
-    @property
-    def key(self) -> tuple[str, str, int]:
-        """What makes the row the same piece of work as another."""
-        return self.experiment, json.dumps(self.config, sort_keys=True), self.seed
+__all__ = [
+    "RecordError",
+    "Row",
+    "evaluate",
+    "pack",
+    "packaged",
+    "packed_file",
+    "provenance",
+    "read",
+    "record",
+    "results_file",
+    "runs",
+]
 
 
 def packaged(*parts: str) -> Path:
@@ -83,23 +52,27 @@ def results_file(name: str, folder: str | Path | None = None) -> Path:
     return (packaged("results") if folder is None else Path(folder)) / f"{name}.jsonl"
 
 
+def packed_file(path: Path) -> Path:
+    """Where the packed rows stand that belong to a plain results file."""
+    return path.with_name(f"{path.name}.gz")
+
+
 def read(name: str, folder: str | Path | None = None) -> list[Row]:
-    """The recorded rows of an experiment, in the order of the file; an empty list where there is no file.
+    """The recorded rows of an experiment, packed ones first, in the order of the files; none where there is no file.
 
     Raises
     ------
     RecordError
         For a line that is torn or edited by hand, repeats a row, or belongs to another experiment or to no run.
     """
-    path, rows, seen = results_file(name, folder), [], set()
-    for number, line in _lines(path):
+    rows, seen = [], set()
+    for place, line in _lines(results_file(name, folder)):
         if "row" in line:
             rows.append(Row(**line["row"], run=line["run"]))
-            if rows[-1].key in seen:
-                raise RecordError(
-                    f"{path.name}, line {number}: {rows[-1].key} stands twice; delete one of the two lines."
-                )
-            seen.add(rows[-1].key)
+            key = rows[-1].key
+            if key in seen:
+                raise RecordError(f"{place}: {key} stands twice; delete one of the two lines.")
+            seen.add(key)
     return rows
 
 
@@ -117,14 +90,10 @@ def numbers_of(rows: Iterable[Row], **config: Any) -> list[dict[str, float]]:
     return [row.numbers for row in sorted(chosen, key=lambda row: row.seed)]
 
 
-def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The checked lines of a results file, with their numbers."""
-    if not path.exists():
-        return
-    *whole, tail = path.read_text(encoding="utf-8", errors="replace").split("\n")
+def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The checked lines of a results file, packed ones first, with their places."""
     known = set()
-    for number, raw in enumerate(whole, start=1):
-        place = f"{path.name}, line {number}"
+    for place, raw in _raw_lines(path):
         line = _decode(raw, place)
         if "provenance" in line:
             known.add(line["run"])
@@ -132,9 +101,30 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             raise RecordError(f"{place}: a row of {line['row']['experiment']!r}; move it to that experiment's file.")
         elif line["run"] not in known:
             raise RecordError(f"{place}: no line before it describes its run; restore the file from version control.")
-        yield number, line
+        yield place, line
+
+
+def _raw_lines(path: Path) -> list[tuple[str, str]]:
+    """Each line once with its place: packing writes the packed file, then removes the plain one, and may be killed."""
+    plain = _content(path)  # first: packing may end in between
+    packed = _content(packed_file(path))
+    both = set(packed) if plain else set()
+    lines = [(f"{packed_file(path).name}, line {number}", raw) for number, raw in enumerate(packed, start=1)]
+    return lines + [(f"{path.name}, line {n}", raw) for n, raw in enumerate(plain, start=1) if raw not in both]
+
+
+def _content(path: Path) -> list[str]:
+    """The lines of a file, plain or packed; none where there is no file."""
+    try:
+        data = path.read_bytes()
+        *whole, tail = (gzip.decompress(data) if path.suffix == ".gz" else data).decode(errors="replace").split("\n")
+    except FileNotFoundError:
+        return []
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise RecordError(f"{path.name} cannot be unpacked ({error}); restore it from version control.") from None
     if tail:
         raise RecordError(f"{path.name}: the last line is torn by a killed run; `errref run {path.stem}` repairs it.")
+    return whole
 
 
 def _decode(raw: str, place: str) -> dict[str, Any]:
@@ -144,93 +134,37 @@ def _decode(raw: str, place: str) -> dict[str, Any]:
         check = line.pop("check")
     except (ValueError, KeyError, AttributeError, TypeError):
         raise RecordError(f"{place}: this is not a recorded line; {mend}") from None
-    if check != _checksum(line):
+    as_written = _sealed(raw.rpartition(', "check": ')[0] + "}")
+    if raw.rstrip("\r") != as_written and check != _hash(json.dumps(line, sort_keys=True)):  # as the first rows have it
         raise RecordError(f"{place}: the line was changed after it was recorded; {mend}")
     return line
 
 
 def _encode(line: dict[str, Any]) -> str:
-    return json.dumps({**line, "check": _checksum(line)}, allow_nan=False) + "\n"
+    return _sealed(json.dumps(line, allow_nan=False)) + "\n"
 
 
-def _checksum(line: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(line, sort_keys=True).encode()).hexdigest()[:12]
+def _sealed(text: str) -> str:
+    """An object as JSON, with the check sum of that text as its last entry."""
+    return f'{text[:-1]}, "check": "{_hash(text)}"}}'
 
 
-# -- measuring ---------------------------------------------------------------------------------------------------------
-
-
-def evaluate(
-    experiment: str, run: Experiment, work: Work, *, jobs: int | None = None, progress: bool = True
-) -> Iterator[Row]:
-    """Rows of ``run(config, seed)`` for each piece of work, as they finish, on several threads.
-
-    Parameters
-    ----------
-    experiment : str
-        Name that the rows carry.
-    run : callable
-        Takes a configuration (dict) and a seed (int), returns a flat dict of numbers.
-    work : iterable of (config, seed)
-    jobs : int or None, default=None
-        Threads; None: one per core.
-    progress : bool, default=True
-        A progress bar with an estimate of the time left, on stderr.
-
-    Raises
-    ------
-    RecordError
-        If ``run`` fails, or returns something that is not a finite number; names the configuration and the seed.
-    """
-    work = list(work)
-    parallel = Parallel(n_jobs=jobs or cpu_count(), prefer="threads", return_as="generator_unordered")
-    rows = parallel(delayed(_measure)(experiment, run, config, seed) for config, seed in work)
-    # rows share the cores: linear algebra that spread over them too would only wait
-    with warnings.catch_warnings(), threadpool_limits(1), closing(rows):
-        warnings.filterwarnings("ignore", r"\d+ tasks ")  # joblib's advice about a sweep that ends early
-        for row in tqdm(rows, total=len(work), desc=experiment, unit="row", disable=not progress or not work):
-            if isinstance(row, RecordError):
-                raise row
-            yield row
-
-
-def _measure(experiment: str, run: Experiment, config: dict[str, Any], seed: int) -> Row | RecordError:
-    """A row; or, as a value, what prevented it: raised here, it would overtake rows that are finished."""
-    place = f"{experiment}, seed {seed} of {config}"
-    try:
-        found = run(dict(config), seed)
-    except Exception as error:
-        fault = RecordError(f"{place}: the experiment failed with {type(error).__name__}: {error}")
-        fault.__cause__ = error
-        return fault
-    for name, value in found.items():
-        if not isinstance(value, numbers.Real) or not math.isfinite(value):
-            return RecordError(f"{place}: {name} is {value!r}, not a finite number; mend the experiment.")
-    plain = {n: int(v) if isinstance(v, numbers.Integral) else float(v) for n, v in found.items()}
-    return Row(experiment, config, seed, plain)
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 # -- recording ---------------------------------------------------------------------------------------------------------
 
 
-def source_hash() -> str:
-    """Hash of the package's own source files, in order of their names."""
-    digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def provenance(rules: dict[str, str], device: str = "cpu", threads: int | None = None) -> dict[str, Any]:
+def provenance(rules: dict[str, str], device: str, means: Crew) -> dict[str, Any]:
     """What a reader must know to trust or to repeat a run."""
     return {
-        "package": __version__,
-        "source": source_hash(),
-        "python": platform.python_version(),
-        "versions": {d.name: d.version for d in importlib.metadata.distributions() if d.name in MATTERS},
-        "machine": f"{platform.system()} {platform.machine()}",
+        **software(),
+        "machine": means.machine,
         "device": device,
-        "threads": threads or cpu_count(),
+        "backend": means.backend,
+        "workers": means.workers,
+        "threads": means.threads,
         "start": datetime.now(UTC).isoformat(timespec="seconds"),
         "rules": rules,
     }
@@ -244,6 +178,7 @@ def record(
     rules: dict[str, str],
     folder: str | Path | None = None,
     jobs: int | None = None,
+    scheduler: str | None = None,
     device: str = "cpu",
     progress: bool = True,
 ) -> int:
@@ -258,19 +193,60 @@ def record(
         have = {row.key for row in read(experiment, folder)}
         wanted = {Row(experiment, config, seed, {}).key: (config, seed) for config, seed in work}
         missing = [piece for key, piece in wanted.items() if key not in have]
-        start, run_id = time.monotonic(), f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-        lines: list[dict[str, Any]] = [{"run": run_id, "provenance": provenance(rules, device, threads=jobs)}]
-        for row in evaluate(experiment, run, missing, jobs=jobs, progress=progress):
-            what = {"experiment": row.experiment, "config": row.config, "seed": row.seed, "numbers": row.numbers}
-            lines.append({"run": run_id, "seconds": round(time.monotonic() - start, 1), "row": what})
-            _append(file, path, lines)  # the run line goes with its first row
-            lines = []
+        if not missing:
+            return 0
+        with crew(jobs, scheduler) as means:
+            start, run_id = time.monotonic(), f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+            lines: list[dict[str, Any]] = [{"run": run_id, "provenance": provenance(rules, device, means)}]
+            for row in sweep(means, experiment, run, missing, progress=progress):
+                what = {"experiment": row.experiment, "config": row.config, "seed": row.seed, "numbers": row.numbers}
+                lines.append({"run": run_id, "seconds": round(time.monotonic() - start, 1), "row": what})
+                _append(file, path, lines)  # the run line goes with its first row
+                lines = []
         return len(missing)
+
+
+def pack(name: str, folder: str | Path | None = None) -> int:
+    """Move the rows of the plain file to the end of the packed one; the number of rows that this then has.
+
+    The same lines make the same bytes. Whenever it is killed, every row still stands in one of the two files; in
+    between in both, and then is read once.
+    """
+    path = results_file(name, folder)
+    with _exclusive(path):
+        rows = len(read(name, folder))  # refuses what is torn or edited
+        if not rows:
+            raise RecordError(f"{path} has no rows to pack; record them with `errref run {name}`.")
+        if path.stat().st_size:
+            text = "".join(f"{raw}\n" for _, raw in _raw_lines(path))
+            _replace(packed_file(path), gzip.compress(text.encode(), mtime=0))
+            path.unlink()
+    return rows
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Put a file on the disk whole, in the place of what was there, or not at all."""
+    new = path.with_name(f"{path.name}.new")
+    try:
+        with new.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise RecordError(f"{path} cannot be written ({error.strerror}); nothing was lost: make room first.") from None
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
 
 
 @contextmanager
 def _exclusive(path: Path) -> Iterator[int]:
-    """Descriptor of the results file, opened for appending by this process alone, a torn last line cut off."""
+    """Descriptor of the plain file, opened for appending by this process alone, a torn last line cut off.
+
+    A file that is empty in the end is removed.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
@@ -280,6 +256,8 @@ def _exclusive(path: Path) -> Iterator[int]:
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(file), os.stat(path)):  # another process removed it in between
+                raise BlockingIOError
         except OSError:
             raise RecordError(f"{path} is being written by another run; wait for it, or end it.") from None
         content = path.read_bytes()
@@ -287,7 +265,11 @@ def _exclusive(path: Path) -> Iterator[int]:
         if torn:
             os.ftruncate(file, len(content) - torn)
             print(f"{path.name}: dropped a torn last line ({torn} bytes) of a run that was killed.", file=sys.stderr)
-        yield file
+        try:
+            yield file
+        finally:
+            if not os.fstat(file).st_size:
+                path.unlink()
     finally:
         os.close(file)
 

@@ -135,7 +135,7 @@ def test_arguments_that_make_no_sense_exit_2(arguments, capsys):
     assert stop.value.code == 2 and capsys.readouterr().err.startswith("usage: errref")
 
 
-@pytest.mark.parametrize("command", [[], ["claims"], ["check"], ["run"]])
+@pytest.mark.parametrize("command", [[], ["claims"], ["check"], ["run"], ["pack"]])
 def test_help_says_what_the_command_does(command, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main([*command, "--help"])
@@ -146,6 +146,7 @@ def test_help_says_what_the_command_does(command, capsys):
         assert "--results FOLDER" in out
     if command in (["check"], ["run"]):
         assert "--seeds N" in out and "default: " in out and "--jobs N" in out and "--quiet" in out
+        assert "--backend {threads,dask}" in out and "--scheduler ADDRESS" in out
 
 
 # -- run ---------------------------------------------------------------------------------------------------------------
@@ -161,6 +162,18 @@ def test_run_records_what_is_missing_and_says_how_much_that_is(study, errref, tm
     )
     assert errref("run", "functions", "--seeds", "3")[1].startswith("0 new rows of 6")
     assert sorted(study.calls) == recorded(tmp_path) and len(study.calls) == 6
+
+
+def test_rows_are_packed_by_a_command_and_run_goes_on_from_them(study, errref, tmp_path):
+    errref("run", "functions", "--seeds", "2", "--quiet")
+    packed = tmp_path / "functions.jsonl.gz"
+    assert errref("pack", "functions") == (0, f"4 rows in {packed}\n", "")
+    assert list(tmp_path.iterdir()) == [packed]
+    assert errref("run", "functions", "--seeds", "3", "--quiet")[1].startswith("2 new rows of 6 in ")
+    assert errref("pack", "functions") == (0, f"6 rows in {packed}\n", "") and len(recorded(tmp_path)) == 6
+    packed.unlink()
+    status, out, err = errref("pack", "functions")
+    assert (status, out, err.count("\n")) == (2, "", 1) and "has no rows to pack; record them with" in err
 
 
 def test_run_keeps_the_hashes_of_the_rules_that_judge_its_rows(study, errref, tmp_path):

@@ -21,7 +21,7 @@ from tools import notebooks
 
 ROOT = notebooks.ROOT
 CHAPTERS = notebooks.chapters()
-STUDIES = sorted(path.stem for path in (ROOT / "results").glob("*.jsonl"))
+STUDIES = sorted({path.name.partition(".")[0] for path in (ROOT / "results").glob("*.jsonl*")})
 chapter = pytest.mark.parametrize("path", CHAPTERS, ids=[path.stem for path in CHAPTERS])
 
 
@@ -373,6 +373,7 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "results").mkdir()
     for name in ("functions", "intuition"):
         (tmp_path / "results" / f"{name}.jsonl").write_text("rows\n")
+        (tmp_path / "results" / f"{name}.jsonl.gz").write_text("packed rows\n")
     monkeypatch.setattr(notebooks, "ROOT", tmp_path)
     return tmp_path
 
@@ -390,6 +391,7 @@ def test_a_change_of_any_file_that_a_chapter_uses_makes_it_stale(project):
     needed = {
         "book/claims.yml",
         "results/functions.jsonl",
+        "results/functions.jsonl.gz",
         "errref/exact.py",
         "errref/claims.py",
         "errref/static/errref.mplstyle",

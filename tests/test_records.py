@@ -1,19 +1,24 @@
 """No finished row is lost, none stands twice, and no line that was torn or edited passes for a recorded one."""
 
 import errno
+import fcntl
+import gzip
+import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+import timeit
 
 import numpy as np
 import pytest
 
-from errref import __version__, records
+from errref import __version__, provenance, records
 from errref.records import RecordError, Row
 
 CONFIGS = [{"width": 1}, {"width": 2}]
@@ -116,9 +121,10 @@ def test_every_row_says_where_it_comes_from(tmp_path):
     assert first["rules"] == {"claim": "hash"} and second["rules"] == {"claim": "other"}
     for run in runs.values():
         assert set(run) == {
-            *("package", "source", "python", "versions", "machine", "device", "threads", "start", "rules", "seconds")
+            *("package", "source", "python", "versions", "machine", "device", "backend", "workers", "threads"),
+            *("start", "rules", "seconds"),
         }
-        assert run["package"] == __version__ and run["source"] == records.source_hash()
+        assert run["package"] == __version__ and run["source"] == provenance.source_hash()
         assert set(run["versions"]) == {"numpy", "scipy", "scikit-learn", "numba", "torch"}
         assert run["versions"]["numpy"] == np.__version__
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", run["start"])
@@ -137,12 +143,12 @@ def test_the_seconds_of_a_run_are_those_until_its_last_row(tmp_path):
 
 def test_the_source_hash_follows_the_sources(tmp_path, monkeypatch):
     (tmp_path / "a.py").write_text("x = 1\n")
-    monkeypatch.setattr(records, "PACKAGE", tmp_path)
-    before = records.source_hash()
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
+    before = provenance.source_hash()
     (tmp_path / "a.py").write_text("x = 2\n")
-    changed = records.source_hash()
+    changed = provenance.source_hash()
     (tmp_path / "a.py").rename(tmp_path / "b.py")
-    assert len({before, changed, records.source_hash()}) == 3
+    assert len({before, changed, provenance.source_hash()}) == 3
 
 
 # -- killed runs -------------------------------------------------------------------------------------------------------
@@ -301,6 +307,169 @@ def test_a_file_with_the_line_ends_of_another_system_is_read(tmp_path, file):
     assert keys(tmp_path) == KEYS
 
 
+def as_the_first_rows_were_sealed(file):
+    """The same lines with check sums of their entries in order, which is how those of the first chapters were made."""
+    for raw in lines(file):
+        line = json.loads(raw)
+        line.pop("check")
+        check = hashlib.sha256(json.dumps(line, sort_keys=True).encode()).hexdigest()[:12]
+        yield json.dumps({**line, "check": check}) + "\n"
+
+
+def test_the_check_sums_of_the_first_rows_still_hold(tmp_path, file):
+    before = records.read("study", tmp_path)
+    file.write_text("".join(as_the_first_rows_were_sealed(file)))
+    assert records.read("study", tmp_path) == before
+    for edit in (edit_number, swap_seeds):
+        old = file.read_text()
+        file.write_text(edit(old))
+        with pytest.raises(RecordError, match="the line was changed after it was recorded"):
+            records.read("study", tmp_path)
+        file.write_text(old)
+
+
+# -- packed rows -------------------------------------------------------------------------------------------------------
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_packed_rows_are_the_same_rows_of_the_same_runs(tmp_path, file):
+    before, runs = records.read("study", tmp_path), records.runs("study", tmp_path)
+    assert records.pack("study", tmp_path) == 8 and names(tmp_path) == ["study.jsonl.gz"]
+    assert records.read("study", tmp_path) == before and records.runs("study", tmp_path) == runs
+    assert [row.run for row in records.read("study", tmp_path)] == [row.run for row in before]
+
+
+def test_a_packed_study_goes_on_in_a_plain_file_and_is_packed_again(tmp_path):
+    record(tmp_path, work=WORK[:5])
+    records.pack("study", tmp_path)
+    assert record(tmp_path) == 3 and names(tmp_path) == ["study.jsonl", "study.jsonl.gz"]
+    rows = records.read("study", tmp_path)
+    assert len(lines(tmp_path / "study.jsonl")) == 4 and sorted(row.key for row in rows) == KEYS
+    assert records.pack("study", tmp_path) == 8 and names(tmp_path) == ["study.jsonl.gz"]
+    assert records.read("study", tmp_path) == rows and len(records.runs("study", tmp_path)) == 2
+    assert record(tmp_path) == 0 and names(tmp_path) == ["study.jsonl.gz"]
+
+
+def test_the_same_rows_make_the_same_bytes(tmp_path, file):
+    plain, packed = file.read_bytes(), tmp_path / "study.jsonl.gz"
+    records.pack("study", tmp_path)
+    before = packed.read_bytes()
+    assert gzip.decompress(before) == plain and before[4:8] == bytes(4)  # no time of packing
+    assert records.pack("study", tmp_path) == 8 and packed.read_bytes() == before
+    packed.unlink()
+    file.write_bytes(plain)
+    os.utime(file, (0, 0))
+    records.pack("study", tmp_path)
+    assert packed.read_bytes() == before
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from errref import records
+owner, name = {"fsync": (os, "fsync"), "replace": (Path, "replace"), "unlink": (Path, "unlink")}[sys.argv[2]]
+setattr(owner, name, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+records.pack("study", sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("moment", ["fsync", "replace", "unlink"])
+def test_packing_that_is_killed_loses_no_row_and_can_be_ended(moment, tmp_path):
+    record(tmp_path, work=WORK[:3])
+    records.pack("study", tmp_path)
+    record(tmp_path, work=WORK[:6])
+    before = records.read("study", tmp_path)
+    shutil.copytree(tmp_path, tmp_path / "whole")
+    records.pack("study", tmp_path / "whole")
+    assert subprocess.run([sys.executable, "-c", KILLED, tmp_path, moment]).returncode == -signal.SIGKILL
+    assert (tmp_path / "study.jsonl").exists()
+    assert records.read("study", tmp_path) == before and len(records.runs("study", tmp_path)) == 2
+    assert records.pack("study", tmp_path) == 6
+    packed = "study.jsonl.gz"
+    assert names(tmp_path) == [packed, "whole"]
+    assert (tmp_path / packed).read_bytes() == (tmp_path / "whole" / packed).read_bytes()
+    assert record(tmp_path) == 2 and keys(tmp_path) == KEYS
+
+
+def test_a_row_of_another_run_that_stands_in_both_files_is_refused(tmp_path, file):
+    (tmp_path / "other").mkdir()
+    record(tmp_path / "other", work=WORK[:2])
+    records.pack("study", tmp_path)
+    (tmp_path / "other" / "study.jsonl").rename(file)
+    with pytest.raises(RecordError, match=r"study\.jsonl, line 2: .* stands twice"):
+        records.read("study", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage, sentence",
+    [
+        (lambda data: data[:-40], "cannot be unpacked"),
+        (lambda data: data[:60] + bytes([data[60] ^ 1]) + data[61:], "cannot be unpacked"),
+        (lambda data: b"no gzip" + data, "cannot be unpacked"),
+        (
+            lambda data: gzip.compress(edit_number(gzip.decompress(data).decode()).encode()),
+            r"line \d: the line was chang",
+        ),
+    ],
+)
+def test_packed_rows_that_were_damaged_or_edited_are_refused(damage, sentence, tmp_path, file):
+    records.pack("study", tmp_path)
+    packed = tmp_path / "study.jsonl.gz"
+    packed.write_bytes(damage(packed.read_bytes()))
+    with pytest.raises(RecordError, match=rf"study\.jsonl\.gz.*{sentence}.*restore"):
+        records.read("study", tmp_path)
+
+
+def test_a_disk_that_has_no_room_for_the_packed_rows_loses_none(tmp_path, file):
+    code = "import resource, sys; from errref import records\n"
+    code += "resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))\n"
+    code += "try: records.pack('study', sys.argv[1])\nexcept records.RecordError as fault: print(fault)"
+    before = file.read_bytes()
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    assert "study.jsonl.gz cannot be written (File too large); nothing was lost: make room" in done.stdout
+    assert names(tmp_path) == ["study.jsonl"] and file.read_bytes() == before
+
+
+def test_nothing_is_packed_while_a_sweep_writes_and_nothing_is_not_packed(tmp_path, file):
+    with records._exclusive(file), pytest.raises(RecordError, match="is being written by another run"):
+        records.pack("study", tmp_path)
+    with pytest.raises(RecordError, match="has no rows to pack; record them with `errref run other`"):
+        records.pack("other", tmp_path)
+    assert names(tmp_path) == ["study.jsonl"]
+
+
+def test_a_sweep_that_opened_the_file_before_it_was_packed_writes_nothing_into_a_removed_file(
+    tmp_path, file, monkeypatch
+):
+    lock = fcntl.flock
+
+    def packed_in_between(descriptor, how):
+        monkeypatch.setattr(fcntl, "flock", lock)
+        records.pack("study", tmp_path)
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", packed_in_between)
+    with pytest.raises(RecordError, match="is being written by another run"):
+        record(tmp_path, work=[(CONFIGS[0], 99)])
+    assert names(tmp_path) == ["study.jsonl.gz"] and keys(tmp_path) == KEYS
+
+
+def test_reading_costs_little_more_than_parsing(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda file: None)  # three thousand times, for nothing that this is about
+    work = [({"width": 1, **{f"choice {k}": "a level" for k in range(10)}}, seed) for seed in range(3000)]
+    record(tmp_path, lambda config, seed: {f"loss {k}": (seed + 1) / (k + 7) for k in range(10)}, work, jobs=1)
+    texts = lines(tmp_path / "study.jsonl")
+    records.pack("study", tmp_path)
+
+    def best(run):
+        return min(timeit.repeat(run, number=1, repeat=5))
+
+    assert best(lambda: records.read("study", tmp_path)) < 5 * best(lambda: [json.loads(text) for text in texts])
+
+
 # -- disks and folders -------------------------------------------------------------------------------------------------
 
 
@@ -310,7 +479,7 @@ def test_a_full_disk_leaves_whole_lines_only(fails, rows, tmp_path, monkeypatch)
     if rows:
         record(tmp_path, work=WORK[:rows])
     file = tmp_path / "study.jsonl"
-    before = file.read_bytes() if rows else b""
+    before = file.read_bytes() if rows else None
     write = os.write
 
     def full(descriptor, data=b""):
@@ -322,7 +491,7 @@ def test_a_full_disk_leaves_whole_lines_only(fails, rows, tmp_path, monkeypatch)
         patch.setattr(os, "fsync" if fails == "fsync" else "write", full)
         with pytest.raises(RecordError, match=r"study\.jsonl cannot be written \(No space left.*make room and run"):
             record(tmp_path)
-    assert file.read_bytes() == before
+    assert (file.read_bytes() if file.exists() else None) == before
     assert record(tmp_path) == 8 - rows and keys(tmp_path) == KEYS
 
 
@@ -381,7 +550,7 @@ def test_what_is_not_a_finite_number_is_refused_with_configuration_and_seed(bad,
 def test_a_first_row_that_is_refused_leaves_nothing_behind(tmp_path):
     with pytest.raises(RecordError):
         record(tmp_path, lambda config, seed: {"loss": float("nan")})
-    assert (tmp_path / "study.jsonl").read_bytes() == b""
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

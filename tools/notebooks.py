@@ -6,7 +6,7 @@
     python tools/notebooks.py --check      name the stale, unexecuted or failing ones; exit 1 if there is any
 
 Every executed notebook stores a hash of what its numbers depend on: its own code, the modules of `errref` that it
-imports, directly or through others, the style sheet and scripts beside them, the ledger, and the results file of each
+imports, directly or through others, the style sheet and scripts beside them, the ledger, and the results files of each
 experiment among them (of all experiments, for a page that judges the whole ledger). A check never executes and never
 repairs anything.
 """
@@ -77,7 +77,7 @@ def used(notebook: nbformat.NotebookNode) -> list[Path]:
         found.add(ROOT / "book" / "claims.yml")
     if found & {package / "figures" / "__init__.py", package / "widgets.py"}:
         found |= {file for file in (package / "static").iterdir() if file.is_file()}
-    rows = {ROOT / "results" / f"{study.stem}.jsonl" for study in studies & found}
+    rows = {ROOT / "results" / f"{study.stem}.{end}" for study in studies & found for end in ("jsonl", "jsonl.gz")}
     return sorted(found | {file for file in rows if file.exists()})
 
 
