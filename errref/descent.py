@@ -1,8 +1,7 @@
 """Optimisers side by side, on one-hidden-layer networks small enough to know their global minimum.
 
-The network is ``f(x) = sum_j v_j a(w_j x + b_j) + c`` for a scalar x, with a = relu or tanh; the loss is the mean of
-the squared residuals. Weights are one flat vector of 3 H + 1 numbers: w, b, v, c, as in `errref.exact`. First-order
-methods are compiled loops over the samples, which stop at a target loss; the others are those of scipy.
+The network is that of `errref.shallow`; the loss is the mean of the squared residuals. First-order methods are compiled
+loops over the samples, which stop at a target loss; the others are those of scipy.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares, minimize
 
+from errref import shallow
 from errref.exact import BETA1, BETA2, EPSILON, kernel
 
 Floats = NDArray[np.float64]
-ACTIVATIONS = ("relu", "tanh")
 RATES = {"gd": 0.1, "sgd": 0.1, "adam": 0.01}
 BATCH = 4  # samples that a step of stochastic gradient descent sees
 STEPS = 10_000  # of a first-order method at most
@@ -77,18 +76,12 @@ def loss_and_gradient(theta: Floats, x: Floats, y: Floats, activation: str) -> t
 
 def residuals(theta: Floats, x: Floats, y: Floats, activation: str) -> Floats:
     """Return f(x) - y, of shape (n,)."""
-    (w, b, v), c = theta[:-1].reshape(3, -1), theta[-1]
-    z = np.outer(x, w) + b
-    return (np.tanh(z) if activation == "tanh" else np.maximum(z, 0)) @ v + c - y
+    return shallow.predict(theta, x, activation) - y
 
 
 def jacobian(theta: Floats, x: Floats, y: Floats, activation: str) -> Floats:
     """Derivatives of the residuals by the weights, of shape (n, 3 H + 1)."""
-    w, b, v = theta[:-1].reshape(3, -1)
-    z = np.outer(x, w) + b
-    active = np.tanh(z) if activation == "tanh" else np.maximum(z, 0)
-    back = v * (1 - active**2 if activation == "tanh" else z > 0)
-    return np.hstack([back * x[:, None], back, active, np.ones((len(x), 1))])
+    return shallow.linearise(theta, x, activation)[1]
 
 
 def _first_order(name: str) -> Callable[..., tuple[Floats, int]]:

@@ -15,6 +15,8 @@ from numba import njit
 from scipy import ndimage
 from scipy.optimize import minimize
 
+from errref.exact import BETA1, BETA2, EPSILON
+
 Array = np.ndarray
 Field = Callable[[Array], Array]
 
@@ -113,14 +115,14 @@ def steps_until(
 ) -> Array:
     """Steps (S,) that training from many starts (S, p) needs until it has ``arrived``, at most ``limit``.
 
-    ``method`` is ``descent``, with ``rate`` as step size, or ``adam`` (Kingma and Ba 2015), with their other settings.
+    ``method`` is ``descent``, with ``rate`` as step size, or ``adam``, with the other settings of `errref.exact`.
     """
     at, first, second, steps = start, np.zeros_like(start), np.zeros_like(start), np.full(len(start), limit)
     for step in range(1, limit + 1):
         move = gradient(at)
         if method == "adam":
-            first, second = 0.9 * first + 0.1 * move, 0.999 * second + 0.001 * move**2
-            move = first / (1 - 0.9**step) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
+            first, second = BETA1 * first + (1 - BETA1) * move, BETA2 * second + (1 - BETA2) * move**2
+            move = first / (1 - BETA1**step) / (np.sqrt(second / (1 - BETA2**step)) + EPSILON)
         at = at - rate * move
         steps[arrived(at) & (steps == limit)] = step
         if np.all(steps < limit):

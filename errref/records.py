@@ -111,6 +111,12 @@ def runs(name: str, folder: str | Path | None = None) -> dict[str, dict[str, Any
     return found
 
 
+def numbers_of(rows: Iterable[Row], **config: Any) -> list[dict[str, float]]:
+    """Numbers of the rows whose configuration has these values, one dict a row, by ascending seed."""
+    chosen = [row for row in rows if config.items() <= row.config.items()]
+    return [row.numbers for row in sorted(chosen, key=lambda row: row.seed)]
+
+
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The checked lines of a results file, with their numbers."""
     if not path.exists():

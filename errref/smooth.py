@@ -1,12 +1,9 @@
-"""A one-hidden-layer tanh network on a line: loss, gradient and Hessian in closed form, minima and stationary points.
+"""A network of tanh units on a line: loss, gradient and Hessian in closed form, minima and stationary points.
 
-The network is ``f(x) = sum_j v_j tanh(w_j x + b_j) + c`` and the loss ``mean (f(x) - y)^2 + decay |weights|^2``.
-The paper's units are ReLU, whose Hessian has jumps; tanh is smooth, so that an index is defined everywhere. The decay
-is small, but not zero: without it steep units run off to infinity, and exchanging scale between layers or units leaves
-whole surfaces on which the loss is the same, so that hardly any stationary point would be a point.
-
-Weights are one flat vector of 3 H + 1 numbers, as in `errref.exact`: hidden weights w, hidden biases b, output weights
-v, output bias c. Where an array of weights has leading axes, so has the result.
+The network is that of `errref.shallow`, and the loss is ``mean (f(x) - y)^2 + decay |weights|^2``. The paper's units
+are ReLU, whose Hessian has jumps; tanh is smooth, so that an index is defined everywhere. The decay is small, but not
+zero: without it steep units run off to infinity, and exchanging scale between layers or units leaves whole surfaces on
+which the loss is the same, so that hardly any stationary point would be a point.
 """
 
 from __future__ import annotations
@@ -15,6 +12,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+
+from errref import shallow
+from errref.shallow import parts
 
 Array = np.ndarray
 
@@ -42,31 +42,9 @@ def start(rng: np.random.Generator, hidden: int) -> Array:
     return np.concatenate([w, b, rng.normal(0, hidden**-0.5, hidden), [0.0]])
 
 
-def _parts(weights: Array) -> tuple[Array, Array, Array, Array]:
-    hidden = weights.shape[-1] // 3
-    w, b, v = (weights[..., k * hidden : (k + 1) * hidden] for k in range(3))
-    return w, b, v, weights[..., -1:]
-
-
-def _units(weights: Array, x: Array) -> Array:
-    """Answers of the hidden units, (..., n, H)."""
-    w, b, _, _ = _parts(weights)
-    return np.tanh(w[..., None, :] * x[:, None] + b[..., None, :])
-
-
 def predict(weights: Array, x: Array) -> Array:
     """Outputs of shape (..., n) of networks with weights (..., 3 H + 1)."""
-    _, _, v, c = _parts(weights)
-    return (_units(weights, x) @ v[..., None])[..., 0] + c
-
-
-def linearise(weights: Array, x: Array) -> tuple[Array, Array]:
-    """Outputs (..., n), and their derivative by the weights, (..., n, 3 H + 1)."""
-    _, _, v, c = _parts(weights)
-    units = _units(weights, x)
-    slopes = v[..., None, :] * (1 - units * units)
-    J = np.concatenate([slopes * x[:, None], slopes, units, np.ones((*units.shape[:-1], 1))], axis=-1)
-    return (units @ v[..., None])[..., 0] + c, J
+    return shallow.predict(weights, x, "tanh")
 
 
 def loss(weights: Array, problem: Problem) -> Array:
@@ -78,12 +56,11 @@ def loss(weights: Array, problem: Problem) -> Array:
 def gradient(weights: Array, problem: Problem) -> Array:
     """Gradient of the loss, of the shape of the weights."""
     x, y, decay = problem
-    _, _, v, c = _parts(weights)
-    units = _units(weights, x)
-    residual = 2 / len(x) * ((units @ v[..., None])[..., 0] + c - y)[..., None, :]  # (..., 1, n)
-    slopes = 1 - units * units
-    parts = v * ((residual * x) @ slopes)[..., 0, :], v * (residual @ slopes)[..., 0, :], (residual @ units)[..., 0, :]
-    return np.concatenate([*parts, residual.sum(axis=-1)], axis=-1) + 2 * decay * weights
+    v, (units, slopes) = parts(weights)[2], shallow.units(weights, x, "tanh")
+    residual = 2 / len(x) * (shallow.outputs(weights, units) - y)[..., None, :]  # (..., 1, n)
+    by_w, by_b = (v * (r @ slopes)[..., 0, :] for r in (residual * x, residual))
+    by_v = (residual @ units)[..., 0, :]
+    return np.concatenate([by_w, by_b, by_v, residual.sum(axis=-1)], axis=-1) + 2 * decay * weights
 
 
 def hessian(weights: Array, problem: Problem) -> Array:
@@ -93,11 +70,10 @@ def hessian(weights: Array, problem: Problem) -> Array:
     latter couples only weights of the same unit: six diagonals of H entries.
     """
     x, y, decay = problem
-    v, units = _parts(weights)[2], _units(weights, x)
+    v, (units, slope) = parts(weights)[2], shallow.units(weights, x, "tanh")
     hidden = v.shape[-1]
-    outputs, J = linearise(weights, x)
+    outputs, J = shallow.linearise(weights, x, "tanh")
     residual = 2 / len(x) * (outputs - y)[..., None, :]
-    slope = 1 - units * units
     bend = -2 * units * slope * v[..., None, :]
     zeroth, first, second = ((residual @ (x[:, None] ** k * bend))[..., 0, :] for k in range(3))
     by_v = {k: (residual @ (x[:, None] ** k * slope))[..., 0, :] for k in range(2)}
@@ -119,7 +95,7 @@ def minimise(weights: Array, problem: Problem, steps: int = 4000) -> Array:
     x, y, decay = problem
 
     def residuals(at: Array) -> tuple[Array, Array]:
-        outputs, J = linearise(at, x)
+        outputs, J = shallow.linearise(at, x, "tanh")
         return (outputs - y) / np.sqrt(len(x)), J / np.sqrt(len(x))
 
     return least_squares(residuals, weights, steps, decay)

@@ -369,6 +369,17 @@ def test_an_abandoned_look_at_the_stages_leaves_the_network_as_it_was(digits, st
         np.testing.assert_array_equal(now, then)
 
 
+def test_a_stage_is_a_classifier_of_its_own(digits, staged):
+    X, y = digits
+    for epoch, proba in enumerate(staged.staged_predict_proba(X), start=1):
+        np.testing.assert_array_equal(staged.stage(epoch).predict_proba(X), proba)
+    first = staged.stage(1)
+    assert len(first.module_) == len(staged.module_) and first.module_[-1] is not staged.module_[-1]
+    for epoch in (0, 4):
+        with pytest.raises(ValueError, match=f"no epoch {epoch}; choose one from 1 to 3"):
+            staged.stage(epoch)
+
+
 def test_stages_that_were_not_kept_are_missed(digits, staged):
     with pytest.raises(AttributeError, match="fit with keep_stages=True"):
         next(ConvClassifier(**SMALL).fit(*digits).staged_predict_proba(digits[0]))

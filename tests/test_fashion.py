@@ -617,15 +617,19 @@ def test_what_the_budget_of_the_whole_system_leaves_no_network_for_is_a_constant
 def test_every_line_of_the_story_is_a_number_of_one_configuration(line, rows):
     _, measure, select, role = line
     assert {"scale": "full", **select} in fashion.configurations() and role in COLOURS
-    assert len(draw.numbers_of(rows, **select)) == len(recorded(rows, {"scale": "full", **select})) == fashion.SEEDS
-    assert all(0 <= numbers[measure] <= 1 for numbers in draw.numbers_of(rows, **select))
+    assert (
+        len(records.numbers_of(rows, scale="full", **select))
+        == len(recorded(rows, {"scale": "full", **select}))
+        == fashion.SEEDS
+    )
+    assert all(0 <= numbers[measure] <= 1 for numbers in records.numbers_of(rows, scale="full", **select))
 
 
 def test_the_story_draws_each_median_and_the_printed_numbers(rows):
     figure = draw.story(rows)
     drawn = [line.get_xdata() for ax in figure.axes for line in ax.lines]
     for _, measure, select, _ in draw.HONEST + draw.ORACLES + draw.LEAKS:
-        median = 100 * np.median([numbers[measure] for numbers in draw.numbers_of(rows, **select)])
+        median = 100 * np.median([numbers[measure] for numbers in records.numbers_of(rows, scale="full", **select)])
         assert any(len(x) == 2 and np.allclose(x, median) for x in drawn)
     assert any(np.allclose(x, 100 * np.array(draw.PRINTED)) for x in drawn if len(x) == 2)
     plt.close(figure)
@@ -638,7 +642,7 @@ def test_no_two_lines_of_the_story_have_one_name():
 
 def test_the_dial_draws_each_seed_and_the_medians(rows):
     figure, n = draw.dial(rows), fashion.SEEDS
-    found, (left, right) = draw.numbers_of(rows, part="test_leak"), figure.axes
+    found, (left, right) = records.numbers_of(rows, scale="full", part="test_leak"), figure.axes
     epochs = sum(name.startswith("curve_") for name in found[0])
     curves = [line.get_ydata() for line in left.lines if len(line.get_xdata()) == epochs]
     assert len(curves) == n + 1

@@ -13,7 +13,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from scipy.optimize import approx_fprime
 
-from errref import claims, datasets, descent, exact, records
+from errref import claims, datasets, descent, exact, records, shallow
 from errref.datasets import available
 from errref.experiments import forgetting, optimisers
 from errref.figures import forgetting as draw
@@ -47,7 +47,7 @@ def test_the_printed_step_goes_uphill_and_the_other_sign_downhill():
 # -- the optimisers ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("activation", descent.ACTIVATIONS)
+@pytest.mark.parametrize("activation", shallow.ACTIVATIONS)
 def test_gradient_and_jacobian_are_those_of_finite_differences(activation):
     theta, x, y = network(activation)
     loss, gradient = descent.loss_and_gradient(theta, x, y, activation)
@@ -87,9 +87,9 @@ def test_an_optimiser_stops_below_its_target_and_leaves_its_start_alone(name):
     np.testing.assert_array_equal(starts[0], before)
 
 
-@pytest.mark.parametrize("activation", descent.ACTIVATIONS)
+@pytest.mark.parametrize("activation", shallow.ACTIVATIONS)
 def test_a_student_that_starts_as_its_teacher_has_found_the_minimum(activation, monkeypatch):
-    rng = np.random.default_rng([descent.ACTIVATIONS.index(activation), 3, SEED])
+    rng = np.random.default_rng([shallow.ACTIVATIONS.index(activation), 3, SEED])
     teacher = optimisers.draw(rng, activation, 3)
     x, y, _ = optimisers.problem(activation, 3, SEED)
     assert descent.loss_and_gradient(teacher, x, y, activation)[0] < 1e-25
@@ -238,10 +238,11 @@ def test_forgetting_events_by_hand(monkeypatch):
     # rows: epochs; columns: images; wrong = 1. Image 0 is learnt, 1 never, 2 and 3 are forgotten at the end, 4 once.
     wrong = np.array([[1, 1, 0, 1, 0], [1, 1, 0, 0, 1], [0, 1, 0, 1, 0], [0, 1, 1, 1, 0]], dtype=bool)
     other = np.array([[0, 1, 0, 1, 0]], dtype=bool)
-    found = {7: (SimpleNamespace(), wrong), 8: (SimpleNamespace(), other)}
+    found = {7: (SimpleNamespace(stage=lambda epoch: epoch), wrong), 8: (SimpleNamespace(), other)}
+    monkeypatch.setattr(forgetting, "EPOCHS", {3: "3", 4: "end"})
     monkeypatch.setattr(forgetting, "training_images", lambda n: (np.arange(5.0), np.arange(5)))
     monkeypatch.setattr(forgetting, "wrong_after", lambda n, seed: found[seed])
-    monkeypatch.setattr(forgetting, "loss_gradient", lambda model, X, y: np.array([X.sum(), 1.0]))
+    monkeypatch.setattr(forgetting, "loss_gradient", lambda epoch, X, y: np.array([X.sum(), epoch / 4]))
     row = forgetting.images(5, 7)
     assert row["errors"] == pytest.approx(3 / 5) and row["forgotten"] == pytest.approx(2 / 3)
     assert row["events"] == pytest.approx(3 / 5) and row["ever_forgotten"] == pytest.approx(3 / 5)
@@ -250,6 +251,8 @@ def test_forgetting_events_by_hand(monkeypatch):
     # the gradients here are (sum of the images' numbers, 1) / 5: errors 1 + 2 + 3, the others 0 + 4
     assert row["errors_cancelled_end"] == pytest.approx(-(6 * 4 + 1) / (6**2 + 1))
     assert row["errors_sum_end"] == row["random_sum_end"] == pytest.approx(math.hypot(10, 2) / 5)
+    # after epoch 3 image 2 is not yet wrong again: errors 1 + 3, the others 0 + 2 + 4; both second parts are 3/4
+    assert row["errors_cancelled_3"] == pytest.approx(-(4 * 6 + 9 / 16) / (4**2 + 9 / 16))
 
 
 # -- the recorded rows -------------------------------------------------------------------------------------------------
@@ -328,10 +331,6 @@ def test_recorded_rows_agree_with_each_other(rows):
 # -- the figures -------------------------------------------------------------------------------------------------------
 
 
-def numbers_of(rows, **config):
-    return [row.numbers for row in rows if config.items() <= row.config.items()]
-
-
 def figures(rows):
     """Every figure of the chapter."""
     yield draw.pushes([0, 0, 0, 1], [False, False, False, True])
@@ -363,14 +362,14 @@ def test_the_arrows_of_the_smallest_picture_cancel():
 def test_bars_are_the_medians_of_the_rows(rows):
     figure = draw.lost(rows)
     for ax, target in zip(figure.axes, forgetting.TARGETS, strict=True):
-        chosen = numbers_of(rows, part="recover", function=target)
+        chosen = records.numbers_of(rows, part="recover", function=target)
         want = [np.median(np.clip([n[f"lost_errors_{k}"] for n in chosen], -0.5, 2)) for k in forgetting.DETOURS]
         assert bars(ax, draw.OF_CASES["errors"]) == pytest.approx(want)
     plt.close(figure)
     figure = draw.patterns(rows)
     for ax, task in zip(figure.axes, forgetting.TASKS, strict=True):
         for name, colour in draw.OF_PATTERNS.items():
-            chosen = [numbers_of(rows, part="patterns", task=task, share=share) for share in forgetting.SHARES]
+            chosen = [records.numbers_of(rows, part="patterns", task=task, share=share) for share in forgetting.SHARES]
             want = [np.median([n[name] for n in numbers]) for numbers in chosen]
             assert bars(ax, colour) == pytest.approx(want)
     plt.close(figure)
@@ -379,7 +378,7 @@ def test_bars_are_the_medians_of_the_rows(rows):
 def test_the_balance_is_drawn_from_the_rows(rows):
     figure = draw.balance(rows)
     for ax, target in zip(figure.axes, forgetting.TARGETS, strict=False):
-        chosen = numbers_of(rows, part="split", function=target)
+        chosen = records.numbers_of(rows, part="split", function=target)
         names = [f"errors_cancelled_{step}" for step in (*forgetting.CHECKPOINTS, "end")]
         (median,) = (line for line in ax.lines if line.get_label() == "error cases")
         assert list(median.get_ydata()) == pytest.approx([np.median([n[name] for n in chosen]) for name in names])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from errref import claims, landscapes, records, smooth, stationary
+from errref import claims, landscapes, records, shallow, smooth, stationary
 from errref.experiments import traps
 from errref.figures import traps as draw
 from errref.smooth import Problem
@@ -50,7 +50,7 @@ def test_gradient_and_hessian_agree_with_differences(hidden, problem):
     for at, gradient, hessian in zip(many, gradients, hessians, strict=True):
         np.testing.assert_allclose(gradient, derivative(lambda w: smooth.loss(w, problem), at), atol=1e-8)
         np.testing.assert_allclose(hessian, derivative(lambda w: smooth.gradient(w, problem), at), atol=1e-7)
-        outputs, J = smooth.linearise(at, problem.x)
+        outputs, J = shallow.linearise(at, problem.x, "tanh")
         np.testing.assert_allclose(outputs, smooth.predict(at, problem.x), rtol=1e-14)
         np.testing.assert_allclose(J, derivative(lambda w: smooth.predict(w, problem.x), at), atol=1e-7)
 
@@ -231,6 +231,15 @@ def test_the_numbers_of_a_row_of_minima_by_hand(ends):
     assert row["better"] <= np.sum(found["test"] < 0.9 * row["test_of_best"])
 
 
+def test_the_rank_correlation_is_that_of_distinct_ends(monkeypatch):
+    loss, test = np.array([1, 1.1, 1.2, 2, 3, 4]), np.array([0.5, 0.5 + 1e-9, 0.5 - 1e-9, 0.7, 0.6, 0.9])
+    found = {"loss": loss, "train": loss, "test": test}
+    monkeypatch.setattr(traps, "ends", lambda *_: (found, None, None))
+    row = traps.minima_row({}, np.random.default_rng(0))
+    # four distinct ends: ranks 1, 2, 3, 4 of the loss and 1, 3, 2, 4 of the test error: 1 - 6 * 2 / (4 * 15)
+    assert row["distinct"] == 4 and row["agreement"] == pytest.approx(0.8)
+
+
 def test_a_correlation_of_what_does_not_vary_is_none():
     assert traps.correlation(np.array([1, 1, 1]), np.array([1, 2, 3])) == 0
     assert traps.correlation(np.array([1, 2, 3]), np.array([1, 4, 9])) == pytest.approx(1)
@@ -291,7 +300,7 @@ def test_the_figure_of_valleys_draws_the_medians_of_the_rows(rows):
     for apart, word in ((2.0, "far apart"), (1.0, "near")):
         (line,) = (line for line in figure.axes[0].lines if line.get_label() == f"lines {word}")
         medians = [
-            np.median([n["depth"] for n in traps.numbers_of(rows, study="valley", apart=apart, share=share)])
+            np.median([n["depth"] for n in records.numbers_of(rows, study="valley", apart=apart, share=share)])
             for share in traps.SHARES
         ]
         np.testing.assert_array_equal(line.get_ydata(), medians)
@@ -303,7 +312,7 @@ def test_the_figure_of_coins_draws_coins_and_rows(rows):
     (ax,) = figure.axes
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), 0.5 ** np.arange(1, 6))
     drawn = [bar.lines[0].get_ydata()[0] for bar in ax.containers]
-    expected = [np.mean([n["positive"] for n in traps.numbers_of(rows, study="gaussian", n=k)]) for k in range(1, 6)]
+    expected = [np.mean([n["positive"] for n in records.numbers_of(rows, study="gaussian", n=k)]) for k in range(1, 6)]
     np.testing.assert_allclose(drawn, expected)
     plt.close(figure)
 
@@ -322,7 +331,7 @@ def test_the_figure_of_typical_ends_has_a_dot_for_each_data_set(rows):
     config = {"network": "relu", "target": "quartic", "labels": "clean", "hidden": 10}
     figure = draw.typical(rows, {"one": config})
     drawn = figure.axes[0].lines[0].get_xdata()
-    numbers = traps.numbers_of(rows, study="minima", **config)
+    numbers = records.numbers_of(rows, study="minima", **config)
     np.testing.assert_array_equal(drawn, [n["test_median"] / n["test_of_best"] for n in numbers])
     plt.close(figure)
 

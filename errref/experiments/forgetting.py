@@ -42,6 +42,7 @@ TASKS = ("regions", "conflict")
 IMAGES = (1_500, 6_000)  # training images, at a smaller and a larger scale
 BUDGET = 3_000  # parameters of the network that learns them
 TRAINING: dict[str, Any] = {"epochs": 10, "n_jobs": 1, "device": "cpu", "keep_stages": True}
+EPOCHS = {1: "1", 2: "2", 4: "4", 7: "7", TRAINING["epochs"]: "end"}  # whose gradients are looked at, by their names
 LOOKED_AT = 1_500  # of the training images, for their gradients
 
 
@@ -264,10 +265,9 @@ def wrong_after(n_images: int, seed: int) -> tuple[ConvClassifier, Array]:
 
 
 def images(n_images: int, seed: int) -> Numbers:
-    """Forgetting in an image classifier: events, errors that had been right, their overlap, and who pushes at the end.
+    """Forgetting in an image classifier: events, errors that had been right, their overlap, and who pushes when.
 
-    A forgetting event is an image that is right after one epoch and wrong after the next (Toneva et al. 2019). The
-    second network of a pair is that of the next seed.
+    Right after one epoch and wrong after the next is an event (Toneva et al. 2019). The other has the next seed.
     """
     (X, y), (model, wrong) = training_images(n_images), wrong_after(n_images, seed)
     other = wrong_after(n_images, seed + 1)[1]
@@ -280,10 +280,12 @@ def images(n_images: int, seed: int) -> Numbers:
         "kappa_half": cohen_kappa_score(wrong[len(wrong) // 2 - 1], errors),
         "kappa_seeds": cohen_kappa_score(errors, other[-1]),
     }
-    X, y, some = X[:LOOKED_AT], y[:LOOKED_AT], errors[:LOOKED_AT]
-    for cases, mask in (("errors", some), ("random", np.random.default_rng(seed).permutation(some))):
-        own, others = (loss_gradient(model, X[g], y[g]) / len(y) for g in (mask, ~mask))
-        numbers |= {f"{cases}_{key}_end": value for key, value in balance(own, others).items()}
+    X, y = X[:LOOKED_AT], y[:LOOKED_AT]
+    for epoch, name in EPOCHS.items():
+        then, some = model.stage(epoch), wrong[epoch - 1, :LOOKED_AT]
+        for cases, mask in (("errors", some), ("random", np.random.default_rng(seed).permutation(some))):
+            own, others = (loss_gradient(then, X[g], y[g]) / len(y) for g in (mask, ~mask))
+            numbers |= {f"{cases}_{key}_{name}": value for key, value in balance(own, others).items()}
     return numbers
 
 

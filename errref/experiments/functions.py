@@ -64,11 +64,6 @@ def run(config: dict[str, Any], seed: int) -> dict[str, float]:
     return Systems(config, seed).row(X_test, y_test)
 
 
-def numbers_of(rows, name: str, half_width: int = 1) -> list[dict[str, float]]:
-    """Numbers of the rows of one target at the base configuration, one dict a seed."""
-    return [r.numbers for r in rows if r.config.get("function") == name and r.config.get("half_width") == half_width]
-
-
 def data(config: dict[str, Any], n_samples: int) -> tuple[Array, Array]:
     """Inputs (n, 1) and targets (n,) of a configuration; ``half_width`` 2 doubles the domain to [-2, 2)."""
     if config["function"] == "two-tasks":

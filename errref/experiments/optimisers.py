@@ -16,9 +16,10 @@ import numpy as np
 
 from errref import exact
 from errref.datasets import even
-from errref.descent import ACTIVATIONS, OPTIMISERS, RATES, loss_and_gradient, residuals
+from errref.descent import OPTIMISERS, RATES, loss_and_gradient, residuals
 from errref.experiments.functions import BASE, data
 from errref.networks import ReluRegressor
+from errref.shallow import ACTIVATIONS
 
 Array = np.ndarray
 RATE = 1e-4  # of Adam on the general network, as the paper prints it

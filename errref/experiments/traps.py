@@ -63,11 +63,6 @@ def run(config: Config, seed: int) -> dict[str, float]:
     return STUDIES[config["study"]](config, np.random.default_rng(seed))
 
 
-def numbers_of(rows, **config) -> list[dict[str, float]]:
-    """Numbers of the rows whose configuration has these values, one dict a row."""
-    return [row.numbers for row in rows if all(row.config.get(key) == value for key, value in config.items())]
-
-
 # -- minima ------------------------------------------------------------------------------------------------------------
 
 
@@ -165,7 +160,7 @@ def minima_row(config: Config, rng: np.random.Generator) -> dict[str, float]:
         "better": better,
         "several": int(better >= 3),
         "overfits": int(test[0] > 1.1 * np.median(test)),
-        "agreement": correlation(loss, test),
+        "agreement": correlation(loss[distinct], test[distinct]),
     }
     if teacher is not None:  # the global minimum is at most as high as the loss of the teacher's own weights
         row["global_share"] = float(np.mean(loss < 1.01 * smooth.loss(teacher, problem)))

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from errref.datasets import FASHION_CLASSES
 from errref.figures import COLOURS, expert_colour, paper_mark
 from errref.protocols import BINS
-from errref.records import Row
+from errref.records import Row, numbers_of
 
 PRINTED = (0.9881, 0.9588)  # by the paper: abstract and section 5; section 1
 PUBLISHED = 0.9691  # the best credible accuracy, of networks of any size (Tanveer et al. 2020)
@@ -70,12 +70,6 @@ LEAKS: list[Line] = [
 ]
 
 
-def numbers_of(rows: Sequence[Row], scale: str = "full", **select: str) -> list[dict[str, float]]:
-    """Numbers of the rows of one configuration, one dict a seed, by seed."""
-    wanted = {"scale": scale, **select}
-    return [row.numbers for row in sorted(rows, key=lambda row: row.seed) if row.config == wanted]
-
-
 def story(rows: Sequence[Row], scale: str = "full") -> Figure:
     """Accuracy under each protocol with its controls: a dot a seed, a bar at the median; the paper's as diamonds."""
     groups = {"honest": HONEST, "sees the label": ORACLES, "fitted on what it\nis scored on, or\nother images": LEAKS}
@@ -98,7 +92,7 @@ def story(rows: Sequence[Row], scale: str = "full") -> Figure:
 
 def _lines(ax: Axes, rows: Sequence[Row], scale: str, lines: list[Line]) -> None:
     for place, (_, measure, select, role) in enumerate(lines):
-        values = 100 * np.array([n[measure] for n in numbers_of(rows, scale, **select)])
+        values = 100 * np.array([n[measure] for n in numbers_of(rows, scale=scale, **select)])
         ax.plot(values, np.full(len(values), place), ".", color=COLOURS[role], alpha=0.5, markersize=5)
         if len(values):
             ax.plot(np.median(values) * np.ones(2), place + np.array([-0.35, 0.35]), color=COLOURS[role], linewidth=3)
@@ -124,13 +118,13 @@ def share_known(row: dict[str, float], experts: str, accuracy: float) -> float:
 
 def dial(rows: Sequence[Row], scale: str = "full") -> Figure:
     """Accuracy against the epochs of a gate that is fitted on test images, and against the share of routes known."""
-    found = numbers_of(rows, scale, part="test_leak")
+    found = numbers_of(rows, scale=scale, part="test_leak")
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.9), sharey=True)
     epochs = np.arange(1, 1 + sum(name.startswith("curve_") for name in found[0]))
     curves = 100 * np.array([[n[f"curve_{k}"] for k in epochs] for n in found])
     left.plot(epochs, curves.T, color=COLOURS["oracle"], alpha=0.4, linewidth=0.8)
     left.plot(epochs, np.median(curves, axis=0), color=COLOURS["oracle"], linewidth=2.5)
-    general = 100 * np.median([n["general"] for n in numbers_of(rows, scale, **_PIXELS)])
+    general = 100 * np.median([n["general"] for n in numbers_of(rows, scale=scale, **_PIXELS)])
     for ax in (left, right):
         ax.axhline(general, color=COLOURS["general"], linestyle="--", linewidth=1.2)
         for value in PRINTED:
@@ -151,7 +145,7 @@ def dial(rows: Sequence[Row], scale: str = "full") -> Figure:
 
 def trust(rows: Sequence[Row], scale: str = "full") -> Figure:
     """Who is right where the gate suspects the general network: test images in ten equal parts, by its estimate."""
-    found = numbers_of(rows, scale, **_PIXELS)
+    found = numbers_of(rows, scale=scale, **_PIXELS)
     figure, ax = plt.subplots(figsize=(7.2, 3.6))
     estimate, wrong, expert = (
         100 * np.array([[n[f"{name}_{k}"] for k in range(BINS)] for n in found])

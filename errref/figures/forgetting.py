@@ -10,11 +10,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from errref.descent import ACTIVATIONS, OPTIMISERS
+from errref.descent import OPTIMISERS
 from errref.experiments.forgetting import CASES, CHECKPOINTS, DETOURS, IMAGES, SHARES, TARGETS, TASKS
 from errref.experiments.optimisers import SIZES
 from errref.figures import COLOURS
-from errref.records import Row
+from errref.records import Row, numbers_of
+from errref.shallow import ACTIVATIONS
 
 Array = np.ndarray
 WIDTH = 5.6  # inches
@@ -27,8 +28,7 @@ SUBSTANTIAL = 0.6  # Landis and Koch (1977)
 
 def column(rows: Sequence[Row], number: str, **config) -> Array:
     """One number of all rows of a configuration, by ascending seed."""
-    chosen = [row for row in rows if config.items() <= row.config.items()]
-    return np.array([row.numbers[number] for row in sorted(chosen, key=lambda row: row.seed)])
+    return np.array([numbers[number] for numbers in numbers_of(rows, **config)])
 
 
 def pushes(targets: Sequence[float], errors: Sequence[bool]) -> Figure:

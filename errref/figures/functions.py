@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from errref.datasets import FUNCTIONS
-from errref.experiments.functions import GRID, PRINTED, Systems, grid_distances, numbers_of
+from errref.experiments.functions import GRID, PRINTED, Systems, grid_distances
 from errref.figures import COLOURS, expert_colour, paper_mark
-from errref.records import Row
+from errref.records import Row, numbers_of
 
 NAMES = tuple(FUNCTIONS)
 RATIOS = (1e-4, 1e4)  # ratios beyond are drawn at the edge
@@ -58,7 +58,7 @@ def losses(rows: Sequence[Row]) -> Figure:
     """Base and reflection loss of every seed, joined by a line, the medians on top, and the paper's printed losses."""
     figure, ax = plt.subplots(figsize=(7.2, 3.8))
     for place, name in enumerate(NAMES):
-        pairs = np.array([[n["base"], n["reflection"]] for n in numbers_of(rows, name)])
+        pairs = np.array([[n["base"], n["reflection"]] for n in numbers_of(rows, function=name, half_width=1)])
         where = np.array([place - 0.18, place + 0.18])
         ax.plot(where, pairs.T, color="0.75", linewidth=0.7, zorder=1)
         for k, (column, role) in enumerate((("base", "general"), ("reflection", "reflection"))):
@@ -89,7 +89,7 @@ def ratios(rows: Sequence[Row], systems: dict[str, str]) -> Figure:
     """
     figure, axes = plt.subplots(2, 3, figsize=(7.2, 5.6), sharey=True, sharex=True)
     for ax, name in zip(axes.flat, NAMES, strict=True):
-        chosen = numbers_of(rows, name)
+        chosen = numbers_of(rows, function=name, half_width=1)
         for place, system in enumerate(systems):
             ratio = np.clip([n[system] / n["base"] for n in chosen], *RATIOS)
             colour = COLOURS[

@@ -19,12 +19,11 @@ from errref.experiments.traps import (
     WELL_BATCHES,
     WELL_LIMIT,
     WELL_RATE,
-    numbers_of,
     temperature,
 )
 from errref.figures import COLOURS
 from errref.landscapes import RATE, SURFACES, descend, kramers
-from errref.records import Row
+from errref.records import Row, numbers_of
 from errref.smooth import Problem
 from errref.stationary import Point
 from errref.statistics import proportion

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy, deepcopy
 from math import ceil, isqrt
 from numbers import Integral, Real
 from typing import Any, Self
@@ -51,7 +52,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss, as scikit-learn has them.
     keep_stages : bool, default=False
-        Keep the weights after each epoch, for `staged_predict_proba`.
+        Keep the weights after each epoch, for `stage` and `staged_predict_proba`.
     device : str, default="auto"
         A device of torch. "auto": "cuda" if there is one, else "cpu".
     n_jobs : int or None, default=None
@@ -161,16 +162,19 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
     def staged_predict_proba(self, X: ArrayLike) -> Iterator[NDArray[np.float64]]:
         """Yield `predict_proba` as it was after each epoch; needs ``keep_stages``."""
         images = self._images(X)
+        yield from (_softmax(self.stage(epoch)._look(images)) for epoch in range(1, self.n_iter_ + 1))
+
+    def stage(self, epoch: int) -> Self:
+        """Return the classifier as it was after an epoch, 1 to ``n_iter_``; needs ``keep_stages``."""
+        check_is_fitted(self, "module_")
         if not hasattr(self, "stages_"):
             raise AttributeError("No stages were kept; fit with keep_stages=True.")
-        last = _copy(self.module_.state_dict())
-        for state in self.stages_:
-            try:
-                self.module_.load_state_dict(state)
-                proba = _softmax(self._look(images))
-            finally:
-                self.module_.load_state_dict(last)
-            yield proba
+        if not 1 <= epoch <= self.n_iter_:
+            raise ValueError(f"There is no epoch {epoch}; choose one from 1 to {self.n_iter_}.")
+        then = copy(self)
+        then.module_ = deepcopy(self.module_)
+        then.module_.load_state_dict(self.stages_[epoch - 1])
+        return then
 
     def embed(self, X: ArrayLike) -> NDArray[np.float32]:
         """Return the penultimate features, which the last, linear layer sees; shape (n, features)."""
