@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import yaml
 
-from errref import claims, digits, experiments, ledger, report, statistics
+from errref import claims, datasets, digits, experiments, ledger, report, statistics
 from errref.claims import Claim, LedgerError, judge, quick, uses
 from errref.experiments import functions
+from errref.experiments.multiverse import LOSSES
 from errref.ledger import readings
 from errref.records import Row
 from errref.statistics import STATISTICS, bootstrap, estimate, proportion
@@ -402,6 +403,34 @@ def test_a_second_rule_is_the_same_claim_in_another_chapter(tmp_path):
     assert (first.label, second.label) == ("fine", "fine (full scope)") and first.rule_hash != second.rule_hash
     assert ledger.rules({"fine": first}, "traps") == {"fine": second}
     assert ledger.rules({"fine": first}, "functions") == {"fine": first}
+
+
+SECONDS = [claim.second for claim in MEASURED if claim.second]
+ORDER = list(datasets.FUNCTIONS)
+
+
+def world(good, systems=40, seeds=5):
+    """Rows of systems on all functions; by a good loss, complex functions start higher and gain more."""
+    for k in range(systems):
+        for i, function in enumerate(ORDER):
+            numbers = {}
+            for loss in LOSSES:
+                base, left = (10.0**i, 10.0 ** -(3 + i)) if good(loss, k) else (10.0**-i, 0.5 + 0.05 * i)
+                numbers |= {f"base_{loss}": base, f"reflection_{loss}": base * left}
+            yield from (Row("multiverse", {"function": function, "set": k}, seed, numbers) for seed in range(seeds))
+
+
+@pytest.mark.parametrize("claim", [c for c in SECONDS if c.experiment == "multiverse"], ids=lambda claim: claim.id)
+def test_a_rule_over_all_choice_sets_gives_every_verdict(claim):
+    few = replace(claim, rule={**claim.rule, "systems": 40})
+    assert judge(few, list(world(lambda loss, k: True))).word == "reproduced"
+    assert judge(few, list(world(lambda loss, k: False))).word == "not reproduced"
+    assert judge(few, list(world(lambda loss, k: k % 2))).word == "open"
+    partly = judge(few, list(world(lambda loss, k: loss == "largest")))
+    assert partly.word == "partly" and all(r.name.endswith("largest") == r.holds for r in partly.readings)
+    assert judge(few, list(world(lambda loss, k: True, systems=39))).word == "open"
+    assert judge(few, list(world(lambda loss, k: True, seeds=4))).word == "open"
+    assert judge(claim, list(world(lambda loss, k: True))).word == "open"
 
 
 # -- intervals ---------------------------------------------------------------------------------------------------------
