@@ -68,6 +68,13 @@ def _descend(x, y, theta, tanh, batches, steps, rate, adam, target):
     return steps
 
 
+def descend(theta: Floats, x: Floats, y: Floats, batches: NDArray[np.int64], learning_rate: float) -> Floats:
+    """Weights of a ReLU network after a step of Adam on each batch; ``batches`` (steps, B) index the samples."""
+    end = theta.copy()
+    _descend(x, y, end, False, batches, len(batches), learning_rate, True, -np.inf)
+    return end
+
+
 def loss_and_gradient(theta: Floats, x: Floats, y: Floats, activation: str) -> tuple[float, Floats]:
     """Mean squared residual over the samples x, y of shape (n,), and its gradient."""
     gradient = np.empty(theta.size)

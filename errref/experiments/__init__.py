@@ -2,7 +2,7 @@
 
 A module has ``configurations()`` and ``SEEDS``, the configurations and the number of seeds that are recorded;
 ``run(config, seed)``, which returns the numbers of one row; and one function for each derived claim, which returns its
-readings. `optimisers` is a part of `forgetting`.
+readings. `optimisers` is a part of `forgetting`, `effects` of `multiverse`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import difflib
 import importlib
 from types import ModuleType
 
-NAMES = ("intuition", "isodata", "functions", "forgetting", "traps", "fashion")
+NAMES = ("intuition", "isodata", "functions", "forgetting", "traps", "fashion", "multiverse")
 
 
 def load(name: str) -> ModuleType:

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from errref import exact
+from errref import descent, exact
 from errref.networks.backend import load_torch
 
 Floats = NDArray[np.float64]
@@ -18,7 +18,7 @@ Weights = tuple[Floats, Floats, Floats, float]  # hidden weights and biases, out
 
 
 class ReluRegressor(RegressorMixin, BaseEstimator):
-    """A one-hidden-layer ReLU network, trained by full-batch Adam on the mean squared error in float64.
+    """A one-hidden-layer ReLU network, trained by Adam on the mean squared error in float64.
 
     Parameters
     ----------
@@ -28,9 +28,13 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
         Number of steps; 0 keeps the starting weights.
     learning_rate : float, default 1e-4
         Step size of Adam (Kingma and Ba 2015), with the defaults of torch.optim.Adam otherwise.
-    init : "torch" or tuple, default "torch"
+    batch_size : int or None, default None
+        Samples that a step sees, drawn anew in each epoch without replacement. None, or all samples and more: all.
+    init : {"torch", "he", "spread"} or tuple, default "torch"
         Starting weights. "torch" draws them as torch.nn.Linear does: uniformly within 1 / sqrt(number of inputs of the
-        layer). A tuple holds one's own: hidden weights (H, d), hidden biases (H,), output weights (H,), output bias.
+        layer). "he": normal with the variance 2 / number of inputs, biases 0 (He et al. 2015). "spread": as "torch" at
+        the output; hidden weights 1 or -1, kinks at the midpoints of H equal parts of the range of X, which must have
+        one column. A tuple holds one's own: hidden weights (H, d) and biases (H,), output weights (H,), output bias.
     engine : {"exact", "torch"}, default "exact"
         "exact" takes X of one column and needs no torch (see `errref.exact`); "torch" is the plain loop, for any number
         of columns. From the same seed both start at the same weights, and take the same steps up to rounding.
@@ -44,7 +48,7 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
     output_bias_ : float
     loss_curve_ : ndarray of shape (steps + 1,)
         Training loss before each step and, last, of the fitted network, in units of y^2. With engine="exact", all but
-        the last are rounded at about 1e-16 of the mean of y^2.
+        the last are rounded at about 1e-16 of the mean of y^2. With batches, only the first and the last: shape (2,).
     n_parameters_, n_iter_, n_features_in_ : int
         Number of trained numbers, H (d + 2) + 1; number of steps taken; number d of columns of X.
 
@@ -61,6 +65,7 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
         hidden: int = 10,
         steps: int = 20_000,
         learning_rate: float = 1e-4,
+        batch_size: int | None = None,
         init: Any = "torch",
         engine: str = "exact",
         random_state: Any = None,
@@ -68,6 +73,7 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
         self.hidden = hidden
         self.steps = steps
         self.learning_rate = learning_rate
+        self.batch_size = batch_size
         self.init = init
         self.engine = engine
         self.random_state = random_state
@@ -82,7 +88,7 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
         y : array-like of shape (n,)
             Targets.
         sample_weight : array-like of shape (n,), default None
-            Non-negative weights of the squared residuals; None means equal weights.
+            Non-negative weights of the squared residuals; None means equal weights, which batches need.
 
         Raises
         ------
@@ -99,8 +105,19 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
         d = inputs.shape[1]
         if self.engine == "exact" and d != 1:
             raise ValueError(f"engine='exact' takes one column and X has {d}; use engine='torch'.")
-        train = _train_exactly if self.engine == "exact" else _train_with_torch
-        weights, losses = train(inputs, targets, shares, self._starting_weights(d), self.steps, self.learning_rate)
+        rng = np.random.default_rng(self.random_state)
+        start = self._starting_weights(inputs, rng)
+        if self.batch_size is None or self.batch_size >= len(inputs):
+            train = _train_exactly if self.engine == "exact" else _train_with_torch
+            weights, losses = train(inputs, targets, shares, start, self.steps, self.learning_rate)
+        else:
+            if sample_weight is not None or self.engine == "torch":
+                raise ValueError(
+                    "batch_size goes with engine='exact' and equal weights; leave it, or sample_weight, out."
+                )
+            batches = _batches(len(inputs), self.batch_size, self.steps, rng)
+            weights = _unflat(descent.descend(_flat(start), inputs[:, 0], targets, batches, self.learning_rate))
+            losses = np.array([shares @ (_evaluate(inputs, start) - targets) ** 2, 0.0])
         with np.errstate(over="ignore", invalid="ignore"):  # which the next error reports
             losses[-1] = shares @ (_evaluate(inputs, weights) - targets) ** 2
         if not np.isfinite(losses).all():
@@ -128,22 +145,33 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
             value = getattr(self, name)
             if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
                 raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}.")
+        batch = self.batch_size
+        if batch is not None and (not isinstance(batch, Integral) or isinstance(batch, bool) or batch < 1):
+            raise ValueError(f"batch_size must be None or an integer of at least 1, got {batch!r}.")
         rate = self.learning_rate
         if not isinstance(rate, Real) or isinstance(rate, bool) or not 0 < rate < np.inf:
             raise ValueError(f"learning_rate must be a positive number, got {rate!r}.")
         if self.engine not in ("exact", "torch"):
             raise ValueError(f"engine must be 'exact' or 'torch', got {self.engine!r}.")
 
-    def _starting_weights(self, d: int) -> Weights:
-        H = self.hidden
+    def _starting_weights(self, X: Floats, rng: np.random.Generator) -> Weights:
+        H, d = self.hidden, X.shape[1]
         shapes = {"hidden weights": (H, d), "hidden biases": (H,), "output weights": (H,), "output bias": ()}
         if isinstance(self.init, (tuple, list)) and len(self.init) == len(shapes):
             parts = [_as_array(*part) for part in zip(shapes, self.init, shapes.values(), strict=True)]
         elif isinstance(self.init, str) and self.init == "torch":
-            rng, bounds = np.random.default_rng(self.random_state), 1 / np.sqrt([d, d, H, H])
+            bounds = 1 / np.sqrt([d, d, H, H])
             parts = [rng.uniform(-a, a, shape) for a, shape in zip(bounds, shapes.values(), strict=True)]
+        elif isinstance(self.init, str) and self.init == "he":
+            hidden, output = rng.normal(0, np.sqrt(2 / d), (H, d)), rng.normal(0, np.sqrt(2 / H), H)
+            parts = [hidden, np.zeros(H), output, np.zeros(())]
+        elif isinstance(self.init, str) and self.init == "spread" and d == 1:
+            signs = rng.choice([-1.0, 1.0], (H, 1))
+            kinks = X.min() + (np.arange(H) + 0.5) / H * np.ptp(X)
+            parts = [signs, -signs[:, 0] * kinks, *(rng.uniform(-1, 1, shape) / np.sqrt(H) for shape in ((H,), ()))]
         else:
-            raise ValueError(f"init must be 'torch' or a tuple of {', '.join(shapes)}; got {self.init!r:.80}.")
+            known = "'torch', 'he', 'spread' (for X of one column)"
+            raise ValueError(f"init must be {known} or a tuple of {', '.join(shapes)}; got {self.init!r:.80}.")
         return parts[0], parts[1], parts[2], float(parts[3])
 
 
@@ -157,6 +185,22 @@ def _as_array(name: str, values: Any, shape: tuple[int, ...]) -> Floats:
     return array
 
 
+def _batches(n: int, size: int, steps: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Indices of the samples of each step: a random order of all n, then another, and so on; shape (steps, size)."""
+    epochs = -(-steps * size // n)
+    orders = rng.permuted(np.broadcast_to(np.arange(n), (epochs, n)), axis=1)
+    return orders.ravel()[: steps * size].reshape(steps, size)
+
+
+def _flat(weights: Weights) -> Floats:
+    return np.concatenate([np.ravel(part) for part in weights])
+
+
+def _unflat(flat: Floats) -> Weights:
+    w, b, v = np.split(flat[:-1], 3)
+    return w[:, np.newaxis], b, v, float(flat[-1])
+
+
 def _evaluate(X: Floats, weights: Weights) -> Floats:
     hidden_weights, hidden_biases, output_weights, output_bias = weights
     outputs = np.empty(len(X))
@@ -168,11 +212,8 @@ def _evaluate(X: Floats, weights: Weights) -> Floats:
 def _train_exactly(
     X: Floats, y: Floats, shares: Floats, weights: Weights, steps: int, learning_rate: float
 ) -> tuple[Weights, Floats]:
-    flat, losses = exact.train(
-        exact.prepare(X[:, 0], y, shares), np.concatenate([np.ravel(part) for part in weights]), steps, learning_rate
-    )
-    w, b, v = np.split(flat[:-1], 3)
-    return (w[:, np.newaxis], b, v, float(flat[-1])), np.maximum(losses, 0)
+    flat, losses = exact.train(exact.prepare(X[:, 0], y, shares), _flat(weights), steps, learning_rate)
+    return _unflat(flat), np.maximum(losses, 0)
 
 
 def _train_with_torch(
