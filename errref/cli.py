@@ -125,9 +125,9 @@ def _results_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _jobs_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--jobs", type=_positive, metavar="N", help="threads (default: one per core)")
-    where = "measure on threads of this machine, or on the workers of a Dask scheduler (default: %(default)s)"
-    parser.add_argument("--backend", choices=("threads", "dask"), default="threads", help=where)
+    parser.add_argument("--jobs", type=_positive, metavar="N", help="threads or processes (default: one per core)")
+    where = "measure on threads or processes here, or on the workers of a Dask scheduler (default: %(default)s)"
+    parser.add_argument("--backend", choices=("threads", "processes", "dask"), default="threads", help=where)
     address = "of the Dask scheduler, which prints it when it starts: tcp://HOST:8786"
     parser.add_argument("--scheduler", metavar="ADDRESS", help=address)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -183,7 +183,8 @@ def _means(given: argparse.Namespace, module: ModuleType) -> dict[str, Any]:
         raise ValueError("--jobs counts threads of this machine; with --backend dask, `dask worker --nthreads N` does.")
     if given.scheduler and hasattr(module, "needs_gpu"):
         raise ValueError("This experiment depends on the images and the GPU of this machine; leave --backend dask out.")
-    return {"jobs": given.jobs, "scheduler": given.scheduler, "progress": not given.quiet}
+    processes = given.backend == "processes"
+    return {"jobs": given.jobs, "processes": processes, "scheduler": given.scheduler, "progress": not given.quiet}
 
 
 def _needing_gpu(module: ModuleType) -> list[dict[str, Any]]:

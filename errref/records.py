@@ -178,6 +178,7 @@ def record(
     rules: dict[str, str],
     folder: str | Path | None = None,
     jobs: int | None = None,
+    processes: bool = False,
     scheduler: str | None = None,
     device: str = "cpu",
     progress: bool = True,
@@ -195,7 +196,7 @@ def record(
         missing = [piece for key, piece in wanted.items() if key not in have]
         if not missing:
             return 0
-        with crew(jobs, scheduler) as means:
+        with crew(jobs, scheduler, processes) as means:
             start, run_id = time.monotonic(), f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
             lines: list[dict[str, Any]] = [{"run": run_id, "provenance": provenance(rules, device, means)}]
             for row in sweep(means, experiment, run, missing, progress=progress):

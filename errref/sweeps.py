@@ -19,6 +19,7 @@ from functools import cache, partial
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
@@ -81,6 +82,7 @@ def evaluate(
     work: Work,
     *,
     jobs: int | None = None,
+    processes: bool = False,
     scheduler: str | None = None,
     progress: bool = True,
 ) -> Iterator[Row]:
@@ -95,6 +97,9 @@ def evaluate(
     work : iterable of (config, seed)
     jobs : int or None, default=None
         Threads of this process; None: one per core.
+    processes : bool, default=False
+        As many processes instead, for experiments that spend much of their time in Python, which only one thread of a
+        process runs at a time.
     scheduler : str or None, default=None
         Address of a Dask scheduler, whose workers then measure in the place of threads here.
     progress : bool, default=True
@@ -106,7 +111,7 @@ def evaluate(
         If ``run`` fails, or returns something that is not a finite number; names the configuration and the seed. If
         the scheduler does not answer, or its workers have other versions than this process.
     """
-    with crew(jobs, scheduler) as means:
+    with crew(jobs, scheduler, processes) as means:
         yield from sweep(means, experiment, run, work, progress=progress)
 
 
@@ -121,10 +126,14 @@ def sweep(means: Crew, experiment: str, run: Experiment, work: Work, *, progress
     rows = parallel(delayed(measure)(config, seed) for config, seed in work)
     with warnings.catch_warnings(), closing(rows):
         warnings.filterwarnings("ignore", r"\d+ tasks ")  # joblib's advice about a sweep that ends early
-        for row in tqdm(rows, total=len(work), desc=experiment, unit="row", disable=not progress or not work):
-            if isinstance(row, RecordError):
-                raise row
-            yield row
+        try:
+            for row in tqdm(rows, total=len(work), desc=experiment, unit="row", disable=not progress or not work):
+                if isinstance(row, RecordError):
+                    raise row
+                yield row
+        except TerminatedWorkerError:
+            mend = "recorded rows are safe; run the same command again."
+            raise RecordError(f"A process of the sweep was killed, perhaps for want of memory; {mend}") from None
 
 
 def _measure(experiment: str, run: Experiment, config: dict[str, Any], seed: int) -> Row | RecordError:
@@ -164,8 +173,12 @@ _software, _loads = cache(software), cache(pickle.loads)  # of a worker: as it w
 
 
 @contextmanager
-def crew(jobs: int | None = None, scheduler: str | None = None) -> Iterator[Crew]:
-    """Threads of this process; or, with the address of a Dask scheduler, its workers. Parameters as in `evaluate`."""
+def crew(jobs: int | None = None, scheduler: str | None = None, processes: bool = False) -> Iterator[Crew]:
+    """Threads of this process, or processes; or, with the address of a Dask scheduler, its workers. See `evaluate`."""
+    if scheduler is None and processes:
+        n_jobs = jobs or cpu_count()
+        yield Crew("processes", n_jobs, n_jobs, machine(), "loky")
+        return
     if scheduler is None:
         with threadpool_limits(1):  # linear algebra that spread over the cores too would only wait
             yield Crew("threads", 1, jobs or cpu_count(), machine(), "threading")

@@ -1,5 +1,6 @@
 """Rows are the same from threads and from a cluster, and no death of a process loses a row or counts one twice."""
 
+import operator
 import os
 import signal
 import subprocess
@@ -63,6 +64,34 @@ def until(true):
 def recorded(folder):
     file = folder / "study.jsonl"
     return file.read_text().count('"row"') if file.exists() else 0
+
+
+# -- processes ---------------------------------------------------------------------------------------------------------
+
+
+def test_processes_measure_the_same_rows_as_threads_and_say_who_they_are(tmp_path):
+    record(tmp_path / "a", measure, jobs=2, processes=True)
+    record(tmp_path / "b", measure, jobs=2)
+    key = operator.attrgetter("key")
+    assert sorted(records.read("study", tmp_path / "a"), key=key) == sorted(
+        records.read("study", tmp_path / "b"), key=key
+    )
+    (run,) = records.runs("study", tmp_path / "a").values()
+    assert (run["backend"], run["workers"], run["threads"]) == ("processes", 2, 2)
+
+
+def test_rows_come_from_several_processes_with_one_thread_each(tmp_path):
+    record(tmp_path, jobs=2, processes=True)
+    pids = {row.numbers["pid"] for row in records.read("study", tmp_path)}
+    assert len(pids) == 2 and os.getpid() not in pids
+    used = records.evaluate("study", threads_used, WORK[:2], jobs=2, processes=True, progress=False)
+    assert [row.numbers for row in used] == 2 * [{"blas": 1, "openmp": 1}]
+
+
+def test_a_process_that_dies_is_one_sentence(tmp_path):
+    with pytest.raises(records.RecordError, match="A process of the sweep was killed"):
+        record(tmp_path, deadly, jobs=2, processes=True)
+    assert all(row.seed != 3 for row in records.read("study", tmp_path))
 
 
 # -- threads -----------------------------------------------------------------------------------------------------------

@@ -57,8 +57,10 @@ def along(rows: Sequence[Row]) -> Figure:
     The norm of the push of the others is not recorded; it is that of the push of the error cases times the share of it
     that is undone, over minus the cosine.
     """
-    studies = {name: ({"part": "split", "function": name}, (*CHECKPOINTS, "end")) for name in TARGETS}
-    studies["images"] = ({"part": "images", "n_images": IMAGES[-1]}, tuple(EPOCHS.values()))
+    studies: dict[str, tuple[dict[str, str | int], Sequence[str | int]]] = {
+        **{name: ({"part": "split", "function": name}, (*CHECKPOINTS, "end")) for name in TARGETS},
+        "images": ({"part": "images", "n_images": IMAGES[-1]}, tuple(EPOCHS.values())),
+    }
     figure, axes = plt.subplots(len(studies), 2, figsize=(WIDTH, 2.2 * len(studies)))
     for (left, right), (name, (place, stages)) in zip(axes, studies.items(), strict=True):
         norm, total, cosine, undone = (
