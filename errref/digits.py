@@ -69,10 +69,11 @@ def summary(verdict: Verdict) -> str:
     return counts + (f" (holds: {', '.join(true)})" if 0 < len(true) < len(readings) else "")
 
 
-def digest(rows: Iterable[Row]) -> str:
+def digest(rows: Iterable[Row], by: Sequence[str] = ()) -> str:
     """Every number of some rows condensed, so that a page which prints it shows when a single one changes.
 
-    One paragraph a configuration, whatever the order of the rows; configurations with a ``grid`` key share one. Whole
+    One paragraph a configuration, whatever the order of the rows; configurations with a ``grid`` key share one, and so
+    do those that agree in the settings which ``by`` names, if it does. Whole
     numbers are added up; of others stands the mean of log10 of their size, and how many are zero or negative.
 
     >>> print(digest(Row("toy", {"b": 1}, seed, {"loss": 10.0**-seed, "steps": 7}) for seed in range(4)))
@@ -82,7 +83,8 @@ def digest(rows: Iterable[Row]) -> str:
     columns: dict[str, dict[str, list[float]]] = {}
     sizes: dict[str, int] = {}
     for row in rows:
-        name = "grid" if "grid" in row.config else " ".join(f"{key}={value}" for key, value in row.config.items())
+        settings = " ".join(f"{key}={value}" for key, value in row.config.items() if not by or key in by)
+        name = "grid" if "grid" in row.config else settings
         sizes[name] = sizes.get(name, 0) + 1
         for number, value in row.numbers.items():
             columns.setdefault(name, {}).setdefault(number, []).append(value)

@@ -281,6 +281,11 @@ def test_a_digest_has_a_paragraph_for_each_configuration_and_one_for_the_grid():
     ]
 
 
+def test_a_digest_can_have_a_paragraph_for_all_that_agree_in_some_settings():
+    found = [Row("study", {"x": x, "y": y}, 0, {"n": 1 + y}) for x in "ab" for y in range(3)]
+    assert report.digest(found, by=("x",)).splitlines() == ["x=a: 3 rows", "    n=6", "x=b: 3 rows", "    n=6"]
+
+
 def test_a_digest_does_not_depend_on_the_order_of_rows_and_fits_a_page():
     numbers = {f"number_{k}": 0.1 * (k + 1) for k in range(30)}
     found = [Row("study", {"x": x}, seed, {n: v**seed for n, v in numbers.items()}) for x in "ab" for seed in range(20)]

@@ -49,53 +49,57 @@ def outcomes(rows: Iterable[Any], loss: str, **select: Any) -> Outcomes:
     return Outcomes([line[0].config for line in found], base, reflection)
 
 
-def columns(configs: Sequence[dict[str, Any]], factors: Sequence[str]) -> dict[tuple[str, ...], Array]:
-    """Indicators of the levels of each factor, all but the first, and of each pair of factors their products."""
-    found: dict[tuple[str, ...], Array] = {}
-    for name in factors:
-        values = [config[name] for config in configs]
-        found[name,] = np.array(
-            [[value == level for level in list(dict.fromkeys(values))[1:]] for value in values], float
-        )
-    for a, b in combinations(factors, 2):
-        products = found[a,][:, :, None] * found[b,][:, None, :]
-        found[a, b] = products.reshape(len(configs), -1)
-    return found
+def columns(configs: Sequence[dict[str, Any]], name: str) -> Array:
+    """Indicators of the levels of a factor, all but the first; shape (n, levels - 1)."""
+    values = [config[name] for config in configs]
+    _, *others = dict.fromkeys(values)
+    return np.array([[value == level for level in others] for value in values], dtype=float).reshape(len(values), -1)
 
 
-def explained(design: Array, values: Array) -> float:
-    """Share of the variance of the values (n,) that a linear model in the columns of the design (n, p) explains."""
-    centred = values - values.mean()
-    design = design - design.mean(axis=0)
-    fit, *_ = np.linalg.lstsq(design.T @ design, design.T @ centred, rcond=1e-10)
-    return float(fit @ (design.T @ centred) / (centred @ centred))
+def explained(design: Array, values: Array, without: Array | None = None) -> Any:
+    """Share of the variance of the values (n,) that a linear model in the columns of the design (n, p) explains.
+
+    With ``without``, booleans of shape (m, p), the m shares that are lost when these columns are left out.
+    """
+    centred, design = values - values.mean(), design - design.mean(axis=0)
+    gram, product = design.T @ design, design.T @ centred
+
+    def share(kept: Array) -> float:
+        fit, *_ = np.linalg.lstsq(gram[np.ix_(kept, kept)], product[kept], rcond=1e-10)
+        return float(fit @ product[kept] / (centred @ centred))
+
+    everything = share(np.ones(len(product), dtype=bool))
+    return everything if without is None else np.array([everything - share(~gone) for gone in without])
 
 
 def main_effects(configs: Sequence[dict[str, Any]], values: Array, factors: Sequence[str]) -> dict[str, float]:
     """Share of the variance that is lost from the model of all factors when one of them is taken out."""
-    indicators = columns(configs, factors)
-    return _main_effects({name: indicators[name,] for name in factors}, values)
+    design, of = _singles(configs, factors)
+    return dict(zip(factors, explained(design, values, of), strict=True))
 
 
-def _main_effects(indicators: dict[str, Array], values: Array) -> dict[str, float]:
-    everything = explained(np.hstack(list(indicators.values())), values)
-    others = {name: [of for other, of in indicators.items() if other != name] for name in indicators}
-    return {name: everything - explained(np.hstack(rest), values) for name, rest in others.items()}
+def _singles(configs: Sequence[dict[str, Any]], factors: Sequence[str]) -> tuple[Array, Array]:
+    """The columns of all factors, and for each factor which of them are its own."""
+    indicators = [columns(configs, name) for name in factors]
+    owner = np.repeat(np.arange(len(factors)), [of.shape[1] for of in indicators])
+    return np.hstack(indicators), owner == np.arange(len(factors))[:, None]
 
 
 def intervals(
     configs: Sequence[dict[str, Any]], values: Array, factors: Sequence[str], groups: Sequence[Any]
 ) -> dict[str, tuple[float, float]]:
     """95 % bootstrap intervals of `main_effects`; systems of one group (a choice set) are drawn together."""
-    indicators = columns(configs, factors)
-    singles = {name: indicators[name,] for name in factors}
-    members = [np.flatnonzero([group == one for group in groups]) for one in dict.fromkeys(groups)]
+    design, of = _singles(configs, factors)
+    places: dict[Any, list[int]] = {}
+    for k, group in enumerate(groups):
+        places.setdefault(group, []).append(k)
+    members = list(places.values())
     rng, found = np.random.default_rng(0), []
     for _ in range(RESAMPLES):
         drawn = np.concatenate([members[k] for k in rng.integers(len(members), size=len(members))])
-        found.append(_main_effects({name: of[drawn] for name, of in singles.items()}, values[drawn]))
-    low, high = np.quantile([list(effects.values()) for effects in found], [0.025, 0.975], axis=0)
-    return {name: (float(low[k]), float(high[k])) for k, name in enumerate(found[0])}
+        found.append(explained(design[drawn], values[drawn], of))
+    low, high = np.quantile(found, [0.025, 0.975], axis=0)
+    return {name: (float(low[k]), float(high[k])) for k, name in enumerate(factors)}
 
 
 def parts(found: Outcomes, factors: Sequence[str]) -> dict[str, float]:
@@ -104,15 +108,21 @@ def parts(found: Outcomes, factors: Sequence[str]) -> dict[str, float]:
     Shares of models are corrected for their number of columns (adjusted R^2). The share of the seeds is the mean over
     systems of the bootstrap variance of the outcome over its seeds.
     """
-    values, indicators = found.logs(), columns(found.configs, factors)
+    values, indicators = found.logs(), [columns(found.configs, name) for name in factors]
+    products = [(a[:, :, None] * b[:, None, :]).reshape(len(a), -1) for a, b in combinations(indicators, 2)]
     n = len(values)
 
-    def adjusted(names: Iterable[tuple[str, ...]]) -> float:
-        design = np.hstack([indicators[name] for name in names])
-        return 1 - (1 - explained(design, values)) * (n - 1) / (n - np.linalg.matrix_rank(design) - 1)
+    def adjusted(design: Array) -> float:
+        rank = np.linalg.matrix_rank(design.T @ design, hermitian=True)
+        return float(1 - (1 - explained(design, values)) * (n - 1) / (n - rank - 1))
 
-    single, both = adjusted([(name,) for name in factors]), adjusted(indicators)
+    single, both = adjusted(np.hstack(indicators)), adjusted(np.hstack([*indicators, *products]))
     drawn = np.random.default_rng(0).integers(found.base.shape[1], size=(RESAMPLES, found.base.shape[1]))
     again = np.median(found.reflection[:, drawn], axis=2) / np.median(found.base[:, drawn], axis=2)
     seeds = float(np.mean(np.var(np.log10(again), axis=1)) / np.var(values))
-    return {"single factors": single, "pairs": both - single, "seeds": seeds, "rest": 1 - both - seeds}
+    return {
+        "single factors": float(single),
+        "pairs": float(both - single),
+        "seeds": seeds,
+        "rest": float(1 - both - seeds),
+    }
