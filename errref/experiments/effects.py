@@ -31,8 +31,8 @@ class Outcomes(NamedTuple):
         return 1 - np.median(self.reflection, axis=1) / np.median(self.base, axis=1)
 
     def logs(self) -> Array:
-        """log10 of median(reflection) / median(base) of each system; shape (S,)."""
-        return np.log10(np.median(self.reflection, axis=1) / np.median(self.base, axis=1))
+        """log10(reflection / base) of each system and seed; shape (S, n)."""
+        return np.log10(self.reflection / self.base)
 
 
 def outcomes(rows: Iterable[Any], loss: str, **select: Any) -> Outcomes:
@@ -103,12 +103,13 @@ def intervals(
 
 
 def parts(found: Outcomes, factors: Sequence[str]) -> dict[str, float]:
-    """The variance of `Outcomes.logs`, shared out: single factors, pairs of factors, seeds, and what is left.
+    """The variance of a system's mean of `Outcomes.logs`, shared out: factors, pairs of factors, seeds, the rest.
 
-    Shares of models are corrected for their number of columns (adjusted R^2). The share of the seeds is the mean over
-    systems of the bootstrap variance of the outcome over its seeds.
+    Shares of models are corrected for their number of columns (adjusted R^2). The share of the seeds is what the mean
+    of n of them varies by: the variance over the seeds of a system, averaged over systems, over n.
     """
-    values, indicators = found.logs(), [columns(found.configs, name) for name in factors]
+    logs, indicators = found.logs(), [columns(found.configs, name) for name in factors]
+    values = logs.mean(axis=1)
     products = [(a[:, :, None] * b[:, None, :]).reshape(len(a), -1) for a, b in combinations(indicators, 2)]
     n = len(values)
 
@@ -117,9 +118,7 @@ def parts(found: Outcomes, factors: Sequence[str]) -> dict[str, float]:
         return float(1 - (1 - explained(design, values)) * (n - 1) / (n - rank - 1))
 
     single, both = adjusted(np.hstack(indicators)), adjusted(np.hstack([*indicators, *products]))
-    drawn = np.random.default_rng(0).integers(found.base.shape[1], size=(RESAMPLES, found.base.shape[1]))
-    again = np.median(found.reflection[:, drawn], axis=2) / np.median(found.base[:, drawn], axis=2)
-    seeds = float(np.mean(np.var(np.log10(again), axis=1)) / np.var(values))
+    seeds = float(np.mean(logs.var(axis=1, ddof=1)) / logs.shape[1] / values.var())
     return {
         "single factors": float(single),
         "pairs": float(both - single),

@@ -7,7 +7,6 @@ a balanced random design: each level of a factor has its share of them, and ever
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
 from functools import cache
 from itertools import combinations, islice
 from threading import Lock
@@ -196,8 +195,3 @@ def _above_rms(y: Array, prediction: Array) -> Array:
 
 def _residuals(general: Any, X: Array, y: Array) -> Array:
     return (y - general.predict(X))[:, None]
-
-
-def rows_of(rows: Iterable[Any], config: dict[str, Any]) -> list[Any]:
-    """The recorded rows of one system; an empty list if it is not in the design."""
-    return [row for row in rows if row.config == config]
