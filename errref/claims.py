@@ -28,6 +28,8 @@ __all__ = [
     "uses",
 ]
 Array = np.ndarray
+Numbers = dict[int, dict[str, float]]  # by seed
+Table = list[tuple[dict[str, Any], Numbers]]
 
 
 @dataclass(frozen=True)
@@ -78,25 +80,40 @@ def quick(claim: Claim) -> Claim:
 
 
 def _matches(select: dict[str, Any], config: dict[str, Any]) -> bool:
-    return all(config.get(key) == value for key, value in select.items())
+    return select.items() <= config.items()
 
 
-def _columns(place: str, part: dict[str, Any], rows: list[Row]) -> list[list[Array]]:
+def _table(rows: list[Row]) -> Table:
+    """Numbers of the rows by seed, for each configuration: many systems are looked through many times."""
+    found: dict[Any, tuple[dict[str, Any], Numbers]] = {}
+    for row in rows:
+        found.setdefault(tuple(sorted(row.config.items())), (row.config, {}))[1][row.seed] = row.numbers
+    return list(found.values())
+
+
+def _columns(place: str, part: dict[str, Any], table: Table) -> list[list[Array]]:
     """What the statistic of a reading takes, paired by seed, for each configuration that the reading looks at."""
-    by_seed: list[dict[int, dict[str, float]]] = []
+    by_seed: list[Numbers] = []
     for select in _selects(part):
-        chosen = [row for row in rows if _matches(select, row.config)]
-        by_seed.append({row.seed: row.numbers for row in chosen})
-        one = len(by_seed[-1]) == len(chosen)
+        chosen = [seeds for config, seeds in table if _matches(select, config)]
+        one = len(chosen) < 2
         must(place, one, f"{select} selects more than one configuration; say more in its select or than.")
+        by_seed.append(chosen[0] if chosen else {})
+    return [list(numbers) for numbers in np.array(_paired(place, part, by_seed), dtype=float)]
+
+
+def _paired(place: str, part: dict[str, Any], by_seed: list[Numbers]) -> list[list[list[float]]]:
+    """The measured numbers on the seeds that all have: for each configuration, of each name, on each seed."""
     seeds = sorted(set.intersection(*map(set, by_seed)))
     names = [part[key] for key in ("measure", "against") if key in part]
-    for name in names:
-        known = all(name in numbers[seed] for numbers in by_seed for seed in seeds)
-        must(place, known, f"the rows have no number {name!r}; mend the name, or record them again.")
-    found = [[np.array([numbers[seed][name] for seed in seeds], dtype=float) for name in names] for numbers in by_seed]
-    binary = part["statistic"] != "share" or all(np.isin(array, (0, 1)).all() for arrays in found for array in arrays)
-    must(place, binary, f"a share is of zeros and ones, and {part['measure']!r} has other numbers; take another.")
+    try:
+        found = [[[numbers[seed][name] for seed in seeds] for name in names] for numbers in by_seed]
+    except KeyError as missing:
+        raise LedgerError(
+            f"Claim {place!r}: the rows have no number {missing}; mend the name, or record them again."
+        ) from None
+    if part["statistic"] == "share" and not np.isin(found, (0, 1)).all():
+        must(place, False, f"a share is of zeros and ones, and {part['measure']!r} has other numbers; take another.")
     return found
 
 
@@ -121,30 +138,39 @@ def sample(claim: Claim, configs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [config for config, system in zip(configs, of, strict=True) if system in drawn]
 
 
-def _hits(place: str, part: dict[str, Any], rows: list[Row], seeds: int) -> Array:
+def _systems(table: Table, named: tuple[str, ...]) -> list[dict[tuple, Numbers]]:
+    """For each system, its numbers by seed for each combination of the named settings."""
+    found: dict[Any, dict[tuple, Numbers]] = {}
+    for config, numbers in table:
+        own = tuple(config.get(key) for key in named)
+        found.setdefault(system_of(config, {"select": dict.fromkeys(named)}), {})[own] = numbers
+    return list(found.values())
+
+
+def _hits(place: str, part: dict[str, Any], systems: list[dict[tuple, Numbers]], seeds: int) -> Array:
     """For each system with enough seeds: 1 if the statistic of its seeds keeps the bound of ``each``, else 0."""
-    systems: dict[Any, list[Row]] = {}
-    for row in rows:
-        if any(_matches(select, row.config) for select in _selects(part)):
-            systems.setdefault(system_of(row.config, part), []).append(row)
-    columns = [_columns(place, part, mine) for mine in systems.values()]
-    enough = [column for column in columns if len(column[0][0]) >= seeds]
+    wanted = [tuple(select[key] for key in sorted(select)) for select in _selects(part)]
+    found = [_paired(place, part, [of[own] for own in wanted]) for of in systems if all(own in of for own in wanted)]
+    enough = [columns for columns in found if len(columns[0][0]) >= seeds]
     hits = []
-    for n in sorted({len(column[0][0]) for column in enough}):  # all systems of n seeds at once
-        alike = np.array([column for column in enough if len(column[0][0]) == n]).transpose(1, 2, 0, 3)
+    for n in sorted({len(columns[0][0]) for columns in enough}):  # all systems of n seeds at once
+        alike = np.array([columns for columns in enough if len(columns[0][0]) == n], dtype=float).transpose(1, 2, 0, 3)
         value = apply(part["statistic"], list(alike[0]), *alike[1:])
         hits.append(np.all([BOUNDS[word](value, limit) for word, limit in part["each"].items()], axis=0))
     return np.concatenate([np.empty(0), *hits])
 
 
-def _read(claim: Claim, name: str, part: dict[str, Any], rows: list[Row], seeds: int | None) -> Reading:
+def _read(claim: Claim, name: str, part: dict[str, Any], table: Table, seeds: int | None, known: dict) -> Reading:
     assert claim.rule is not None
     place, of_system = f"{claim.id}, reading {name}", claim.rule["seeds"] if seeds is None else seeds
     if "each" in part:
-        statistic, columns = "share", [[_hits(place, part, rows, of_system)]]
+        named = tuple(sorted(part.get("select", {})))
+        if named not in known:  # readings name the same settings, so the systems are looked for once
+            known[named] = _systems(table, named)
+        statistic, columns = "share", [[_hits(place, part, known[named], of_system)]]
         enough = claim.rule["systems"] if seeds is None else 2
     else:
-        statistic, columns, enough = part["statistic"], _columns(place, part, rows), of_system
+        statistic, columns, enough = part["statistic"], _columns(place, part, table), of_system
     n = len(columns[0][0])
     if n == 0:
         return Reading(name, None, None, 0, None)
@@ -195,7 +221,8 @@ def judge(claim: Claim, rows: list[Row], seeds: int | None = None) -> Verdict:
     if claim.kind == "derived":
         found = derive(claim)
     else:
-        found = [_read(claim, name, part, rows, seeds) for name, part in readings(claim.rule).items()]
+        table, known = _table(rows), dict[tuple[str, ...], Any]()
+        found = [_read(claim, name, part, table, seeds, known) for name, part in readings(claim.rule).items()]
     return Verdict(claim, _word(claim.kind, [r.holds for r in found]), found)
 
 

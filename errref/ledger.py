@@ -201,6 +201,8 @@ def _check_rule(name: str, rule: dict[str, Any]) -> None:
             _known(place, "bound", bound, BOUNDS)
             must(place, all(map(_number, bound.values())), f"its {key} must be a number.")
         must(place, "each" not in part or "systems" in rule, "'each' goes with the number of systems; add systems.")
+        same = "each" not in part or set(part.get("than", part.get("select", {}))) == set(part.get("select", {}))
+        must(place, same, "with 'each', its select and than must name the same settings.")
         for key in ("select", "than"):
             settings = isinstance(part.get(key, {}), dict)
             must(place, settings, f"its {key} must be a mapping such as {{function: linear}}.")

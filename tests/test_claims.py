@@ -594,6 +594,12 @@ READING = ("rule", "readings", "linear")
         (changed("rule", "each", value={"over": 1}), r"reading linear': unknown bound 'over'; known are above, at_l"),
         (changed("rule", "each", value={"above": "x"}), r"reading linear': its each must be a number"),
         (changed("rule", "each", value={"above": 0}), r"reading linear': 'each' goes with the number of systems; add"),
+        (
+            changed(
+                *READING, value={"each": {"above": 0}, "than": {"hidden": 1}}, entry=changed("rule", "systems", value=9)
+            ),
+            r"with 'each', its select and than must name the same settings",
+        ),
         (changed("rule", "systems", value=1), r"Claim 'fine': its systems must be a whole number of at least 2"),
         (changed("rule", "sample", value="few"), r"Claim 'fine': its sample must be a whole number of at least 2"),
         (changed("full", value="later"), r"Claim 'fine, full': it must be a mapping {chapter: ..., rule: {...}}"),

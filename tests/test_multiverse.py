@@ -2,6 +2,10 @@
 
 from itertools import product
 
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from sklearn.metrics import mean_squared_error
@@ -9,7 +13,9 @@ from sklearn.metrics import mean_squared_error
 from errref import claims, records
 from errref.datasets import FUNCTIONS, even
 from errref.experiments import effects, multiverse
+from errref.experiments.functions import PRINTED
 from errref.experiments.multiverse import DEFAULT, FACTORS, LOSSES, design, system
+from errref.figures import multiverse as draw
 from errref.networks import ReluRegressor
 from errref.records import Row
 
@@ -258,3 +264,85 @@ def test_the_second_rules_look_at_all_systems_and_share_their_bounds_with_the_fi
         assert second.rule["each"] == first.rule["bound"] and second.rule["bound"] == {"above": 0.5}
         used = [config for config in multiverse.configurations() if claims.uses(second, config)]
         assert len(claims.sample(second, used)) == second.rule["sample"] * len({c["function"] for c in used})
+
+
+# -- the recorded rows, and the figures --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return records.read("multiverse")
+
+
+def test_every_system_is_recorded_on_every_seed(rows):
+    want = {(tuple(sorted(c.items())), s) for c in multiverse.configurations() for s in range(multiverse.SEEDS)}
+    assert {(tuple(sorted(row.config.items())), row.seed) for row in rows} == want
+
+
+def test_every_rule_had_been_written_when_its_rows_were_recorded(rows):
+    runs = records.runs("multiverse").values()
+    for name, claim in claims.rules(claims.load(), "multiverse").items():
+        assert {run["rules"][name] for run in runs} == {claim.rule_hash}, name
+
+
+AGAIN = [k for k in range(0, multiverse.CHOICE_SETS, 70) if design()[k]["gate"] != "network"]
+
+
+@pytest.mark.parametrize("k", AGAIN)
+def test_a_recorded_row_is_measured_again(rows, k):
+    """Gates that are networks are left out: they are trained until L-BFGS stops, which hangs on the last digit."""
+    config = system(list(FUNCTIONS)[k // 70 % len(FUNCTIONS)], **design()[k])
+    recorded = records.numbers_of(rows, **config)[3]
+    again = multiverse.run(config, 3)
+    assert again.keys() == recorded.keys()
+    for name, value in recorded.items():
+        assert max(value, again[name]) < 1e-6 or abs(np.log10(again[name] / value)) < 0.05, name
+
+
+def test_recorded_losses_agree_with_each_other(rows):
+    for row in rows:
+        n = row.numbers
+        for name in ("base", "reflection"):
+            root = np.sqrt(n[f"{name}_squared"])
+            assert n[f"{name}_absolute"] <= root * 1.0001 and root <= n[f"{name}_largest"] * 1.0001
+        assert n["n_experts"] >= 1
+
+
+def test_a_curve_is_sorted_and_has_every_system_the_default_and_the_printed_number(rows):
+    figure = draw.curves(rows)
+    for ax, function in zip(figure.axes, FUNCTIONS, strict=True):
+        found = effects.outcomes(rows, "squared", function=function)
+        systems, default, *others = (line for line in ax.lines if len(line.get_xdata()) != 2)
+        left = systems.get_ydata()
+        assert len(left) == multiverse.CHOICE_SETS and (np.diff(left) <= 0).all()
+        assert sorted(1 - left) == pytest.approx(sorted(found.reductions()))
+        own = found.reductions()[[config == system(function) for config in found.configs]]
+        assert 1 - default.get_ydata() == pytest.approx(own)
+        marks = [line for line in others if line.get_marker() == "D"]
+        assert len(marks) == (function in PRINTED)
+        for mark in marks:
+            assert mark.get_ydata() == pytest.approx(1 - float(PRINTED[function][2]) / 100)
+            assert mark.get_xdata() == np.sum(left > mark.get_ydata())
+    plt.close(figure)
+
+
+def test_the_choices_below_a_curve_are_those_of_its_systems(rows):
+    figure = draw.specification(rows, "cubic")
+    found = effects.outcomes(rows, "squared", function="cubic")
+    order = np.argsort(-(1 - found.reductions()))
+    strips = figure.axes[1].lines
+    assert len(strips) == sum(map(len, FACTORS.values()))
+    ranks = [k for k, of in enumerate(order) if found.configs[of]["hidden"] == 5]
+    assert list(strips[1].get_xdata()) == ranks  # the second level of the first factor
+    plt.close(figure)
+
+
+def test_figures_are_drawn_without_a_warning_and_have_labelled_axes(rows, drawn):
+    verdicts = {name: claim.second for name, claim in claims.load().items() if name in ("table-by-90", "table-99")}
+    judged = {name: claims.judge(claim, rows) for name, claim in verdicts.items()}
+    figures = [draw.support(judged), draw.deciding({"a": 0.5, "b": 0.1}, {"a": (0.4, 0.6), "b": (0, 0.2)})]
+    for figure in drawn(figures):
+        assert all(ax.get_xlabel() for ax in figure.axes)
+    points = [bars.lines[0].get_xdata() for bars in figures[0].axes[0].containers]
+    for found, verdict in zip(points, judged.values(), strict=True):
+        assert list(found) == [reading.value for reading in verdict.readings]
