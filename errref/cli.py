@@ -214,7 +214,7 @@ def _check(given: argparse.Namespace) -> int:
         raise ValueError("--seeds must be at least 2: one seed has no interval.")
     small = claims.quick(claim)
     rows = _measure(small, given)
-    if report.rule_changed(claim, given.results):
+    if report.late([claim], given.results):
         print("  (the rule was written or changed after rows were recorded)")
     if small is not claim:
         print(f"  (measured at a smaller scale, {claim.rule['quick']}, and compared with rows of that scale)")

@@ -21,8 +21,8 @@ __all__ = [
     "as_text",
     "box",
     "digest",
+    "late",
     "rows_of",
-    "rule_changed",
     "scorecard",
     "verdicts",
 ]
@@ -48,12 +48,11 @@ def verdicts(names: Iterable[str] | None = None, folder: str | Path | None = Non
     return [replace(found[c.label], full=found[c.second.label] if c.second else None) for c in chosen]
 
 
-def rule_changed(claim: Claim, folder: str | Path | None = None) -> bool:
-    """Whether rows of the claim's experiment were recorded under another rule than the one that judges them now."""
-    if claim.experiment is None or claim.kind == "derived":
-        return False
-    runs = records.runs(claim.experiment, folder).values()
-    return any(run["rules"].get(claim.id) != claim.rule_hash for run in runs)
+def late(judged: Iterable[Claim], folder: str | Path | None = None) -> frozenset[str]:
+    """Labels of the claims with rows that were recorded under another rule than the one that judges them now."""
+    measured = [(c, c.experiment) for c in judged if c.experiment is not None and c.kind != "derived"]
+    runs = {name: records.runs(name, folder).values() for _, name in measured}
+    return frozenset(c.label for c, name in measured if any(r["rules"].get(c.id) != c.rule_hash for r in runs[name]))
 
 
 # -- forms -------------------------------------------------------------------------------------------------------------
@@ -187,7 +186,7 @@ def box(*names: str, fresh: list[Row] | None = None, small: bool = False) -> Box
     recorded = [verdict for first in verdicts(names) for verdict in (first, first.full) if verdict is not None]
     if small:
         recorded = [claims.judge(claims.quick(v.claim), rows_of(v.claim)) for v in recorded]
-    changed = frozenset(v.claim.label for v in recorded if rule_changed(v.claim))
+    changed = late(v.claim for v in recorded)
     if fresh is None:
         return Box(recorded, None, changed, small)
     mine = [[row for row in fresh if row.experiment == v.claim.experiment] for v in recorded]

@@ -171,11 +171,11 @@ def test_a_derived_claim_of_an_experiment_does_not_hide_its_rows(project):
 def test_a_rule_that_was_written_or_changed_after_the_rows_is_marked(rules, changed, tmp_path, monkeypatch):
     claim = claims.load()["table-linear"]
     monkeypatch.setattr(records, "packaged", lambda *parts: tmp_path.joinpath(*parts))
-    assert not report.rule_changed(claim)
+    assert not report.late([claim])
     keep(tmp_path / "results", rows(0.5), {claim.id: claim.rule_hash} if rules is None else rules)
-    assert report.rule_changed(claim) is changed
+    assert report.late([claim]) == ({claim.id} if changed else set())
     assert ("written or changed after rows" in report.box(claim.id)._repr_html_()) is changed
-    assert not report.rule_changed(claims.load()["table-arithmetic"])
+    assert not report.late([claims.load()["table-arithmetic"]])
 
 
 def test_a_box_shows_recorded_and_fresh_side_by_side(project):
