@@ -9,11 +9,24 @@ from typing import Any
 import numpy as np
 
 from errref import experiments
-from errref.ledger import BOUNDS, Claim, LedgerError, get, load, must, readings
+from errref.ledger import BOUNDS, Claim, LedgerError, get, load, must, readings, rules
 from errref.records import Row
-from errref.statistics import estimate
+from errref.statistics import apply, estimate
 
-__all__ = ["Claim", "LedgerError", "Reading", "Verdict", "derive", "get", "judge", "load", "quick", "uses"]
+__all__ = [
+    "Claim",
+    "LedgerError",
+    "Reading",
+    "Verdict",
+    "derive",
+    "get",
+    "judge",
+    "load",
+    "quick",
+    "rules",
+    "sample",
+    "uses",
+]
 Array = np.ndarray
 
 
@@ -30,11 +43,15 @@ class Reading:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the rule of a claim says of the rows: the verdict's word and the readings that led to it."""
+    """What the rule of a claim says of the rows: the verdict's word and the readings that led to it.
+
+    ``full`` is the verdict of the claim's second rule, where it has one.
+    """
 
     claim: Claim
     word: str
     readings: list[Reading] = field(default_factory=list)
+    full: Verdict | None = None
 
 
 def uses(claim: Claim, config: dict[str, Any]) -> bool:
@@ -68,30 +85,71 @@ def _columns(place: str, part: dict[str, Any], rows: list[Row]) -> list[list[Arr
     """What the statistic of a reading takes, paired by seed, for each configuration that the reading looks at."""
     by_seed: list[dict[int, dict[str, float]]] = []
     for select in _selects(part):
-        found = [row for row in rows if _matches(select, row.config)]
-        by_seed.append({row.seed: row.numbers for row in found})
-        one = len(by_seed[-1]) == len(found)
+        chosen = [row for row in rows if _matches(select, row.config)]
+        by_seed.append({row.seed: row.numbers for row in chosen})
+        one = len(by_seed[-1]) == len(chosen)
         must(place, one, f"{select} selects more than one configuration; say more in its select or than.")
     seeds = sorted(set.intersection(*map(set, by_seed)))
     names = [part[key] for key in ("measure", "against") if key in part]
     for name in names:
         known = all(name in numbers[seed] for numbers in by_seed for seed in seeds)
         must(place, known, f"the rows have no number {name!r}; mend the name, or record them again.")
-    return [[np.array([numbers[seed][name] for seed in seeds], dtype=float) for name in names] for numbers in by_seed]
+    found = [[np.array([numbers[seed][name] for seed in seeds], dtype=float) for name in names] for numbers in by_seed]
+    binary = part["statistic"] != "share" or all(np.isin(array, (0, 1)).all() for arrays in found for array in arrays)
+    must(place, binary, f"a share is of zeros and ones, and {part['measure']!r} has other numbers; take another.")
+    return found
 
 
-def _read(claim: Claim, name: str, part: dict[str, Any], rows: list[Row], seeds: int) -> Reading:
+def system_of(config: dict[str, Any], part: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """The system that a configuration belongs to: all settings but those that a reading's select and than name."""
+    named = {key for select in _selects(part) for key in select}
+    return tuple(sorted((key, value) for key, value in config.items() if key not in named))
+
+
+def sample(claim: Claim, configs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those configurations which a check of the claim measures: all, or those of as many systems as its rule says.
+
+    The systems are drawn at random, but always the same ones.
+    """
     assert claim.rule is not None
-    place = f"{claim.id}, reading {name}"
-    columns = _columns(place, part, rows)
+    if "sample" not in claim.rule:
+        return configs
+    named = {key for part in readings(claim.rule).values() for select in _selects(part) for key in select}
+    of = [system_of(config, {"select": dict.fromkeys(named)}) for config in configs]
+    known = list(dict.fromkeys(of))
+    drawn = {known[k] for k in np.random.default_rng(0).permutation(len(known))[: claim.rule["sample"]]}
+    return [config for config, system in zip(configs, of, strict=True) if system in drawn]
+
+
+def _hits(place: str, part: dict[str, Any], rows: list[Row], seeds: int) -> Array:
+    """For each system with enough seeds: 1 if the statistic of its seeds keeps the bound of ``each``, else 0."""
+    systems: dict[Any, list[Row]] = {}
+    for row in rows:
+        if any(_matches(select, row.config) for select in _selects(part)):
+            systems.setdefault(system_of(row.config, part), []).append(row)
+    columns = [_columns(place, part, mine) for mine in systems.values()]
+    enough = [column for column in columns if len(column[0][0]) >= seeds]
+    hits = []
+    for n in sorted({len(column[0][0]) for column in enough}):  # all systems of n seeds at once
+        alike = np.array([column for column in enough if len(column[0][0]) == n]).transpose(1, 2, 0, 3)
+        value = apply(part["statistic"], list(alike[0]), *alike[1:])
+        hits.append(np.all([BOUNDS[word](value, limit) for word, limit in part["each"].items()], axis=0))
+    return np.concatenate([np.empty(0), *hits])
+
+
+def _read(claim: Claim, name: str, part: dict[str, Any], rows: list[Row], seeds: int | None) -> Reading:
+    assert claim.rule is not None
+    place, of_system = f"{claim.id}, reading {name}", claim.rule["seeds"] if seeds is None else seeds
+    if "each" in part:
+        statistic, columns = "share", [[_hits(place, part, rows, of_system)]]
+        enough = claim.rule["systems"] if seeds is None else 2
+    else:
+        statistic, columns, enough = part["statistic"], _columns(place, part, rows), of_system
     n = len(columns[0][0])
     if n == 0:
         return Reading(name, None, None, 0, None)
-    if part["statistic"] == "share":
-        binary = bool(np.isin(columns, (0, 1)).all())
-        must(place, binary, f"a share is of zeros and ones, and {part['measure']!r} has other numbers; take another.")
-    value, interval = estimate(part["statistic"], columns[0], claim.rule["confidence"], *columns[1:])
-    return Reading(name, value, interval, n, _holds(part["bound"], interval) if n >= seeds else None)
+    value, interval = estimate(statistic, columns[0], claim.rule["confidence"], *columns[1:])
+    return Reading(name, value, interval, n, _holds(part["bound"], interval) if n >= enough else None)
 
 
 def _holds(bound: dict[str, float], interval: tuple[float, float] | None) -> bool | None:
@@ -121,7 +179,7 @@ def judge(claim: Claim, rows: list[Row], seeds: int | None = None) -> Verdict:
     rows : list of Row
         Rows of the experiment; those of other configurations are passed over. A derived claim needs none.
     seeds : int or None, default=None
-        How many seeds a reading needs before it is decided; None: as many as the rule says.
+        How many seeds a reading needs before it is decided, and then two systems; None: as many as the rule says.
 
     Returns
     -------
@@ -137,8 +195,7 @@ def judge(claim: Claim, rows: list[Row], seeds: int | None = None) -> Verdict:
     if claim.kind == "derived":
         found = derive(claim)
     else:
-        needed = claim.rule["seeds"] if seeds is None else seeds
-        found = [_read(claim, name, part, rows, needed) for name, part in readings(claim.rule).items()]
+        found = [_read(claim, name, part, rows, seeds) for name, part in readings(claim.rule).items()]
     return Verdict(claim, _word(claim.kind, [r.holds for r in found]), found)
 
 

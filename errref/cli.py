@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from errref import __version__, claims, datasets, experiments, imagefiles, records, report
+from errref import __version__, claims, datasets, digits, experiments, imagefiles, records, report
 from errref.claims import Claim
 from errref.imagefiles import ImageSet
 from errref.ledger import readings
@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"example: errref check table-quartic --seeds 3.  {EXITS}",
     )
     check.add_argument("id", metavar="ID", help="a claim; `errref claims` lists them")
+    check.add_argument("--full", action="store_true", help="its second rule, of full scope")
     seeds = "fresh seeds, at least 2 (default: %(default)s)"
     check.add_argument("--seeds", type=_positive, default=QUICK_SEEDS, metavar="N", help=seeds)
     _results_option(check)
@@ -136,7 +137,7 @@ def _claims(given: argparse.Namespace) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     module = experiments.load(given.name)
-    rules = {c.id: c.rule_hash for c in claims.load().values() if c.experiment == given.name and c.kind != "derived"}
+    rules = {name: claim.rule_hash for name, claim in claims.rules(claims.load(), given.name).items()}
     seeds = given.seeds or module.SEEDS
     pending, device = _needing_gpu(module), device_name() if hasattr(module, "needs_gpu") else "cpu"
     work = [(config, seed) for seed in range(seeds) for config in module.configurations() if config not in pending]
@@ -157,14 +158,18 @@ def _needing_gpu(module: ModuleType) -> list[dict[str, Any]]:
 
 def _check(given: argparse.Namespace) -> int:
     claim = claims.get(claims.load(), given.id)
+    if given.full:
+        if claim.second is None:
+            raise ValueError(f"Claim {claim.id!r} has no second rule; leave out --full.")
+        claim = claim.second
     recorded = claims.judge(claim, report.rows_of(claim, given.results))
-    print(f"{claim.id}: {claim.claim}\npaper ({claim.where}): {claim.paper or '–'}")
+    print(f"{claim.label}: {claim.claim}\npaper ({claim.where}): {claim.paper or '–'}")
     if claim.rule is None or claim.kind == "untestable":
         print(f"verdict: {recorded.word}" + (f". {claim.note}" if claim.note else ""))
         return PENDING
     if claim.kind == "derived":
         for reading in recorded.readings:
-            print(f"  {reading.name}: {report.show(reading.value)}; {report.holds(reading)}")
+            print(f"  {reading.name}: {digits.show(reading.value)}; {digits.holds(reading)}")
         print(f"verdict, derived here and now: {recorded.word}")
         return AGREES
     if given.seeds < 2:
@@ -184,7 +189,7 @@ def _measure(claim: Claim, given: argparse.Namespace) -> list[Row]:
     module = experiments.load(claim.experiment)
     taken = {row.seed for row in report.rows_of(claim, given.results)}
     first = max(taken, default=999) + 1
-    used = [config for config in module.configurations() if claims.uses(claim, config)]
+    used = claims.sample(claim, [config for config in module.configurations() if claims.uses(claim, config)])
     if not used:
         raise ValueError(f"No configuration of {claim.experiment!r} is what claim {claim.id!r} selects; mend its rule.")
     pending = _needing_gpu(module)
@@ -205,8 +210,8 @@ def _compare(claim: Claim, old: list[Row], new: list[Row], verdict: str) -> int:
     pairs = zip(claims.judge(wide, old).readings, claims.judge(wide, new, seeds=2).readings, strict=True)
     apart = [_apart(one.interval, other.interval) for one, other in pairs]
     for k, (one, other) in enumerate(zip(recorded.readings, fresh.readings, strict=True)):
-        both = f"recorded {report.found(recorded, one)} n={one.n} | fresh {report.found(fresh, other)} n={other.n}"
-        print(f"  {one.name}: {both} | {report.holds(one)}{'; the two do not agree' if apart[k] else ''}")
+        both = f"recorded {digits.found(recorded, one)} n={one.n} | fresh {digits.found(fresh, other)} n={other.n}"
+        print(f"  {one.name}: {both} | {digits.holds(one)}{'; the two do not agree' if apart[k] else ''}")
     if not any(r.n for r in recorded.readings):
         print(f"verdict on the fresh rows alone: {fresh.word} (nothing is recorded to compare with)")
         return PENDING

@@ -1,7 +1,9 @@
 """The ledger of claims (``book/claims.yml``): what the two sources claim, and the rule that judges each claim.
 
 A rule is data. It names an experiment, a statistic of its rows, a bound, the confidence of the interval and the number
-of seeds; *readings* are the ways to understand the claim that the rule tests one by one.
+of seeds; *readings* are the ways to understand the claim that the rule tests one by one. With ``each``, a reading looks
+at many *systems*, configurations that differ in what ``select`` leaves open: its number is the share of systems whose
+statistic keeps the bound of ``each``. A claim may have a second rule, ``full``, judged in another chapter.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +27,9 @@ KINDS = ("measured", "derived", "hypothesis", "untestable")
 SOURCES = ("paper", "blog")
 REQUIRED = ("id", "source", "where", "claim", "kind", "chapter")
 TEXTS = (*REQUIRED, "paper", "note")
-READING_FIELDS = {"statistic", "measure", "against", "bound", "select", "than"}
-RULE_FIELDS = {"experiment", "seeds", "confidence", "quick", "readings", *READING_FIELDS}
-BOUNDS: dict[str, Callable[[float, float], bool]] = {
+READING_FIELDS = {"statistic", "measure", "against", "bound", "select", "than", "each"}
+RULE_FIELDS = {"experiment", "seeds", "confidence", "quick", "systems", "sample", "readings", *READING_FIELDS}
+BOUNDS: dict[str, Callable[[Any, float], Any]] = {  # of a number, or of an array of numbers
     "at_least": lambda value, bound: value >= bound,
     "above": lambda value, bound: value > bound,
     "at_most": lambda value, bound: value <= bound,
@@ -52,6 +54,18 @@ class Claim:
     paper: str = ""
     note: str = ""
     rule: dict[str, Any] | None = None
+    full: dict[str, Any] | None = None
+    scope: str = ""
+
+    @property
+    def second(self) -> Claim | None:
+        """The same claim with its rule of full scope, and the chapter of that; None where it has only one rule."""
+        return replace(self, **self.full, full=None, scope="full") if self.full else None
+
+    @property
+    def label(self) -> str:
+        """The id, and for a second rule the words that tell it from the first."""
+        return f"{self.id} ({self.scope} scope)" if self.scope else self.id
 
     @property
     def experiment(self) -> str | None:
@@ -117,7 +131,7 @@ def _claim(entry: Any, place: int) -> Claim:
     if not isinstance(entry, dict) or not isinstance(entry.get("id"), str) or not entry["id"].strip():
         raise LedgerError(f"Entry {place} of the ledger has no id; begin it with '- id: ...'.")
     name = entry["id"]
-    _known(name, "field", entry, (*TEXTS, "rule"))
+    _known(name, "field", entry, (*TEXTS, "rule", "full"))
     for key in TEXTS:
         what = {"where": "locator (where)"}.get(key, key)
         must(name, key not in REQUIRED or bool(entry.get(key)), f"it has no {what}; add it.")
@@ -127,7 +141,25 @@ def _claim(entry: Any, place: int) -> Claim:
     if entry.get("rule") is not None:
         must(name, isinstance(entry["rule"], dict), "its rule must be a mapping such as {experiment: ..., seeds: ...}.")
         (_check_derivation if entry["kind"] == "derived" else _check_rule)(name, entry["rule"])
-    return Claim(**entry)
+    claim = Claim(**entry)
+    if "full" in entry:
+        _check_full(claim, entry["full"])
+    return claim
+
+
+def _check_full(claim: Claim, full: Any) -> None:
+    """Refuse a second rule that has no first, or that rows could not tell from the first."""
+    name = f"{claim.id}, full"
+    shape = isinstance(full, dict) and set(full) == {"chapter", "rule"} and isinstance(full["rule"], dict)
+    must(name, shape, "it must be a mapping {chapter: ..., rule: {...}}, and nothing else.")
+    must(
+        name, isinstance(full["chapter"], str) and bool(full["chapter"]), "its chapter must be text; put it in quotes."
+    )
+    must(name, claim.kind in ("measured", "hypothesis"), f"a {claim.kind} claim cannot have it; remove it.")
+    must(name, claim.rule is not None, "a second rule needs a first; add the rule, or make this one the rule.")
+    _check_rule(name, full["rule"])
+    another = full["rule"]["experiment"] != claim.experiment
+    must(name, another, "it must judge another experiment than the first rule, or be one of the readings there.")
 
 
 def _check_derivation(name: str, rule: dict[str, Any]) -> None:
@@ -145,6 +177,9 @@ def _check_rule(name: str, rule: dict[str, Any]) -> None:
     confidence, seeds = rule["confidence"], rule["seeds"]
     must(name, _number(confidence) and 0 < confidence < 1, "its confidence must lie between 0 and 1.")
     must(name, type(seeds) is int and seeds >= 2, "its seeds must be a whole number of at least 2.")
+    for key in ("systems", "sample"):
+        enough = type(rule.get(key, 2)) is int and rule.get(key, 2) >= 2
+        must(name, enough, f"its {key} must be a whole number of at least 2.")
     _known(name, "experiment", [rule["experiment"]], experiments.NAMES)
     must(name, isinstance(rule.get("quick", {}), dict), "its quick must be a mapping such as {scale: quick}.")
     given = rule.get("readings", {})
@@ -160,10 +195,12 @@ def _check_rule(name: str, rule: dict[str, Any]) -> None:
             must(place, isinstance(part.get(key, ""), str), f"its {key} must be the name of a number.")
         paired = (part["statistic"] in PAIRED) == ("against" in part)
         must(place, paired, f"'against' goes with {', '.join(sorted(PAIRED))}, and with nothing else.")
-        bound = part["bound"]
-        must(place, isinstance(bound, dict) and bool(bound), "its bound must be a mapping such as {above: 0}.")
-        _known(place, "bound", bound, BOUNDS)
-        must(place, all(map(_number, bound.values())), "its bound must be a number.")
+        for key in ("bound", "each"):
+            bound = part.get(key, {"above": 0})
+            must(place, isinstance(bound, dict) and bool(bound), f"its {key} must be a mapping such as {{above: 0}}.")
+            _known(place, "bound", bound, BOUNDS)
+            must(place, all(map(_number, bound.values())), f"its {key} must be a number.")
+        must(place, "each" not in part or "systems" in rule, "'each' goes with the number of systems; add systems.")
         for key in ("select", "than"):
             settings = isinstance(part.get(key, {}), dict)
             must(place, settings, f"its {key} must be a mapping such as {{function: linear}}.")
@@ -173,6 +210,12 @@ def must(name: str, holds: bool, sentence: str) -> None:
     """Refuse a claim of the ledger, in one sentence that names it, unless the condition holds."""
     if not holds:
         raise LedgerError(f"Claim {name!r}: {sentence}")
+
+
+def rules(claims: dict[str, Claim], experiment: str) -> dict[str, Claim]:
+    """The claims that rows of an experiment judge, by id; with their second rule where that is the one."""
+    both = [claim for first in claims.values() for claim in (first, first.second) if claim is not None]
+    return {claim.id: claim for claim in both if claim.experiment == experiment and claim.kind != "derived"}
 
 
 def _known(name: str, what: str, given: Iterable[Any], known: Iterable[str]) -> None:

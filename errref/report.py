@@ -5,17 +5,28 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from errref import claims, records
 from errref.claims import Claim, Reading, Verdict
-from errref.records import Row
+from errref.digits import NONE, digest, found, holds, n_of, show, statistic_of, summary
 
-PERCENT = {"reduction": 1, "share": 1, "accuracy": 2}  # statistics shown in per cent, with so many decimals
-NONE = "–"
+__all__ = [
+    "Box",
+    "Scorecard",
+    "as_object",
+    "as_text",
+    "box",
+    "digest",
+    "rows_of",
+    "rule_changed",
+    "scorecard",
+    "verdicts",
+]
+from errref.records import Row
 
 
 def rows_of(claim: Claim, folder: str | Path | None = None) -> list[Row]:
@@ -24,12 +35,17 @@ def rows_of(claim: Claim, folder: str | Path | None = None) -> list[Row]:
 
 
 def verdicts(names: Iterable[str] | None = None, folder: str | Path | None = None) -> list[Verdict]:
-    """The recorded verdicts of the named claims (None: of the whole ledger), in the order of the ledger."""
+    """The recorded verdicts of the named claims (None: of the whole ledger), in the order of the ledger.
+
+    That of a claim's second rule, of full scope, is kept with the first.
+    """
     ledger = claims.load()
     chosen = list(ledger.values()) if names is None else [claims.get(ledger, name) for name in names]
-    measured = {c.experiment for c in chosen if c.experiment is not None and c.kind != "derived"}
+    both = [claim for first in chosen for claim in (first, first.second) if claim is not None]
+    measured = {c.experiment for c in both if c.experiment is not None and c.kind != "derived"}
     rows = {name: records.read(name, folder) for name in measured}
-    return [claims.judge(claim, rows.get(claim.experiment or "", [])) for claim in chosen]
+    found = {claim.label: claims.judge(claim, rows.get(claim.experiment or "", [])) for claim in both}
+    return [replace(found[c.label], full=found[c.second.label] if c.second else None) for c in chosen]
 
 
 def rule_changed(claim: Claim, folder: str | Path | None = None) -> bool:
@@ -40,109 +56,22 @@ def rule_changed(claim: Claim, folder: str | Path | None = None) -> bool:
     return any(run["rules"].get(claim.id) != claim.rule_hash for run in runs)
 
 
-# -- numbers -----------------------------------------------------------------------------------------------------------
-
-
-def statistic_of(claim: Claim, reading: str) -> str:
-    """Name of the statistic that a reading of the claim reports; empty for a derivation."""
-    if claim.rule is None or claim.kind == "derived":
-        return ""
-    part = (claim.rule.get("readings") or {}).get(reading) or {}
-    return part.get("statistic", claim.rule.get("statistic", ""))
-
-
-def show(value: float | str | None, statistic: str = "") -> str:
-    """A number as a page prints it: shares in per cent, thousands in full, everything else with three digits."""
-    if value is None:
-        return NONE
-    if isinstance(value, str):
-        return value
-    if statistic in PERCENT:
-        return f"{100 * value:.{PERCENT[statistic]}f} %"
-    if abs(value) >= 1e6 or 0 < abs(value) < 1e-2:
-        return f"{value:.2e}"
-    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
-
-
-def show_interval(reading: Reading, statistic: str = "") -> str:
-    """The interval of a reading, in brackets; empty where there is none."""
-    return "" if reading.interval is None else f"[{', '.join(show(end, statistic) for end in reading.interval)}]"
-
-
-def holds(reading: Reading) -> str:
-    """The word for one reading."""
-    return {True: "holds", False: "does not hold", None: "open"}[reading.holds]
-
-
-def n_of(verdict: Verdict) -> int | None:
-    """The number of seeds behind a verdict: that of its smallest reading; None for a derivation."""
-    return min((r.n for r in verdict.readings if r.n is not None), default=None)
-
-
-def found(verdict: Verdict, reading: Reading) -> str:
-    """What one reading found: the number and its interval."""
-    statistic = statistic_of(verdict.claim, reading.name)
-    return f"{show(reading.value, statistic)} {show_interval(reading, statistic)}".strip()
-
-
-def summary(verdict: Verdict) -> str:
-    """What was found, in a few words: the number, or which readings hold."""
-    readings = verdict.readings
-    if all(r.value is None for r in readings):
-        return NONE
-    if len(readings) == 1:
-        return found(verdict, readings[0])
-    true, false = ([r.name for r in readings if r.holds is word] for word in (True, False))
-    undecided = len(readings) - len(true) - len(false)
-    counts = f"of {len(readings)}: {len(true)} hold, {len(false)} do not" + (f", {undecided} open" if undecided else "")
-    return counts + (f" (holds: {', '.join(true)})" if 0 < len(true) < len(readings) else "")
-
-
-def digest(rows: Iterable[Row]) -> str:
-    """Every number of some rows condensed, so that a page which prints it shows when a single one changes.
-
-    One paragraph a configuration, whatever the order of the rows; configurations with a ``grid`` key share one. Whole
-    numbers are added up; of others stands the mean of log10 of their size, and how many are zero or negative.
-
-    >>> print(digest(Row("toy", {"b": 1}, seed, {"loss": 10.0**-seed, "steps": 7}) for seed in range(4)))
-    b=1: 4 rows
-        loss=-1.500000 steps=28
-    """
-    columns: dict[str, dict[str, list[float]]] = {}
-    sizes: dict[str, int] = {}
-    for row in rows:
-        name = "grid" if "grid" in row.config else " ".join(f"{key}={value}" for key, value in row.config.items())
-        sizes[name] = sizes.get(name, 0) + 1
-        for number, value in row.numbers.items():
-            columns.setdefault(name, {}).setdefault(number, []).append(value)
-    paragraphs = []
-    for name, column in sorted(columns.items()):
-        text = " ".join(f"{number}={condensed(values)}" for number, values in column.items())
-        lines = textwrap.wrap(text, 100, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
-        paragraphs.append("\n".join([f"{name}: {sizes[name]} rows", *lines]))
-    return "\n".join(paragraphs)
-
-
-def condensed(values: Sequence[float]) -> str:
-    """One number of a `digest`.
-
-    >>> condensed([2, 3]), condensed([1e-3, 1e-4]), condensed([0.0, -1e-4])
-    ('5', '-3.500000', '-4.000000(zero:1,negative:1)')
-    """
-    if all(isinstance(value, int) for value in values):
-        return str(sum(values))
-    sizes = [abs(value) for value in values if value]
-    mean = f"{math.fsum(map(math.log10, sizes)) / len(sizes):.6f}" if sizes else ""
-    zero, negative = len(values) - len(sizes), sum(value < 0 for value in values)
-    return mean + (f"(zero:{zero},negative:{negative})" if zero or negative else "")
-
-
 # -- forms -------------------------------------------------------------------------------------------------------------
 
 
 def as_object(verdict: Verdict) -> dict[str, Any]:
-    """A verdict as plain data for JSON: one number where the claim has one reading, else one for each by its name."""
-    claim, readings = verdict.claim, verdict.readings
+    """A verdict as plain data for JSON: one number where the claim has one reading, else one for each by its name.
+
+    The verdict of the claim's second rule stands under ``full``: its chapter, and what it found.
+    """
+    claim, full = verdict.claim, verdict.full and {"chapter": verdict.full.claim.chapter, **_found(verdict.full)}
+    texts = {key: getattr(claim, key) for key in ("id", "source", "where", "claim", "kind", "chapter")}
+    return {**texts, "paper": claim.paper or None, **_found(verdict), "full": full}
+
+
+def _found(verdict: Verdict) -> dict[str, Any]:
+    """What the rows said, as plain data."""
+    readings = verdict.readings
 
     def finite(value: float | str | None) -> float | str | None:
         return None if isinstance(value, float) and not math.isfinite(value) else value
@@ -153,13 +82,6 @@ def as_object(verdict: Verdict) -> dict[str, Any]:
         return {r.name: of(r) for r in readings}
 
     return {
-        "id": claim.id,
-        "source": claim.source,
-        "where": claim.where,
-        "claim": claim.claim,
-        "kind": claim.kind,
-        "chapter": claim.chapter,
-        "paper": claim.paper or None,
         "recorded": one_or_all(lambda r: finite(r.value)),
         "interval": one_or_all(lambda r: None if r.interval is None else [finite(end) for end in r.interval]),
         "holds": one_or_all(lambda r: r.holds),
@@ -171,10 +93,11 @@ def as_object(verdict: Verdict) -> dict[str, Any]:
 def as_text(verdicts: Sequence[Verdict], width: int = 120) -> str:
     """Verdicts as a table for a terminal."""
     lines = [f"{'claim':26} {'paper':18} {'n':>4}  {'verdict':15} recorded"]
-    for verdict in verdicts:
-        n = n_of(verdict)
-        paper = textwrap.shorten(verdict.claim.paper, 18, placeholder="…")
-        start = f"{verdict.claim.id:26} {paper:18} {'' if n is None else n:>4}  {verdict.word:15} "
+    for verdict in [v for first in verdicts for v in (first, first.full) if v is not None]:
+        n, full = n_of(verdict), verdict.claim.scope == "full"
+        paper = "" if full else textwrap.shorten(verdict.claim.paper, 18, placeholder="…")
+        name = "    full scope" if full else verdict.claim.id
+        start = f"{name:26} {paper:18} {'' if n is None else n:>4}  {verdict.word:15} "
         lines.append(start + textwrap.shorten(summary(verdict), max(20, width - len(start)), placeholder=" ..."))
     return "\n".join(lines)
 
@@ -200,7 +123,7 @@ class Box:
     ----------
     recorded : list of Verdict, judged on the rows of ``results/``
     fresh : list of Verdict or None, of the same claims, judged on rows that the page itself has just measured
-    changed : set of str, ids whose rule was written or changed after rows were recorded
+    changed : set of str, labels of claims whose rule was written or changed after rows were recorded
     small : bool, whether the rows are of a smaller scale, which gives no verdict
     """
 
@@ -224,12 +147,13 @@ class Box:
             if new is not None and new.n:
                 fresh = f"{show(new.value, statistic_of(verdict.claim, new.name))} (n={new.n})"
             lines.append([old.name, found(verdict, old), str(old.n), fresh, holds(old)])
-        return ["reading", "recorded [interval]", "n", "fresh", "outcome"], lines
+        count = "systems" if verdict.claim.rule and "systems" in verdict.claim.rule else "n"
+        return ["reading", "recorded [interval]", count, "fresh", "outcome"], lines
 
     def __repr__(self) -> str:
         lines = []
         for i, verdict in enumerate(self.recorded):
-            lines.append(f"{verdict.claim.id}: {self._word(i)}   (paper: {verdict.claim.paper or NONE})")
+            lines.append(f"{verdict.claim.label}: {self._word(i)}   (paper: {verdict.claim.paper or NONE})")
             lines += ["    " + " | ".join(cells) for cells in self._cells(i)[1]]
         return "\n".join(lines)
 
@@ -237,8 +161,9 @@ class Box:
         tables = []
         for i, verdict in enumerate(self.recorded):
             claim, (heads, lines) = verdict.claim, self._cells(i)
-            late = " The rule was written or changed after rows were recorded." if claim.id in self.changed else ""
-            link = f'<a href="scorecard.html#claim-{claim.id}"><code>{claim.id}</code></a>'
+            late = " The rule was written or changed after rows were recorded." if claim.label in self.changed else ""
+            scope = f", {claim.scope} scope" if claim.scope else ""
+            link = f'<a href="scorecard.html#claim-{claim.id}"><code>{claim.id}</code></a>{scope}'
             paper = f"<em>Paper ({escape(claim.where)}):</em> {escape(claim.paper or NONE)}."
             caption = f"{link} {_badge(self._word(i))} {escape(claim.claim)} {paper}{late}"
             tables.append(_table(caption, heads, [[escape(cell) for cell in cells] for cells in lines]))
@@ -248,20 +173,38 @@ class Box:
 def box(*names: str, fresh: list[Row] | None = None, small: bool = False) -> Box:
     """The verdict box of some claims, judged on the recorded rows and, beside them, on rows measured just now.
 
+    The verdict of a claim's second rule follows that of its first. Fresh rows judge the rule of their own experiment.
+
     Parameters
     ----------
     *names : str
         Ids of the claims.
     fresh : list of Row or None
-        Rows of the claims' experiment on seeds that are not recorded.
+        Rows of an experiment of the claims on seeds that are not recorded.
     small : bool
         Whether both are judged at the smaller scale that the rules name, which a page can measure.
     """
-    recorded = verdicts(names)
+    recorded = [verdict for first in verdicts(names) for verdict in (first, first.full) if verdict is not None]
     if small:
         recorded = [claims.judge(claims.quick(v.claim), rows_of(v.claim)) for v in recorded]
-    again = None if fresh is None else [claims.judge(v.claim, fresh, seeds=2) for v in recorded]
-    return Box(recorded, again, frozenset(n for n in names if rule_changed(claims.get(claims.load(), n))), small)
+    changed = frozenset(v.claim.label for v in recorded if rule_changed(v.claim))
+    if fresh is None:
+        return Box(recorded, None, changed, small)
+    mine = [[row for row in fresh if row.experiment == v.claim.experiment] for v in recorded]
+    again = [claims.judge(v.claim, rows, seeds=2) for v, rows in zip(recorded, mine, strict=True)]
+    return Box(recorded, again, changed, small)
+
+
+def _chapter_link(claim: Claim, name: str) -> str:
+    """The name as a link to the claim's chapter, where that exists."""
+    exists = records.packaged("book", f"{claim.chapter}.ipynb").exists()
+    return f'<a href="{claim.chapter}.html">{name}</a>' if exists else name
+
+
+def _outcome(verdict: Verdict) -> list[str]:
+    """Cells of the scorecard: what was found, n, the verdict."""
+    n = n_of(verdict)
+    return [escape(summary(verdict)), NONE if n is None else str(n), _badge(verdict.word)]
 
 
 @dataclass(frozen=True)
@@ -276,18 +219,12 @@ class Scorecard:
     def _repr_html_(self) -> str:
         lines = []
         for verdict in self.verdicts:
-            claim, n = verdict.claim, n_of(verdict)
-            name = f"<code>{claim.id}</code>"
-            if records.packaged("book", f"{claim.chapter}.ipynb").exists():
-                name = f'<a href="{claim.chapter}.html">{name}</a>'
-            texts = [
-                claim.claim,
-                f"{claim.source}, {claim.where}",
-                claim.paper or NONE,
-                summary(verdict),
-                NONE if n is None else str(n),
-            ]
-            lines.append([f'<span id="claim-{claim.id}">{name}</span>', *map(escape, texts), _badge(verdict.word)])
+            claim, name = verdict.claim, _chapter_link(verdict.claim, f"<code>{verdict.claim.id}</code>")
+            texts = [claim.claim, f"{claim.source}, {claim.where}", claim.paper or NONE]
+            lines.append([f'<span id="claim-{claim.id}">{name}</span>', *map(escape, texts), *_outcome(verdict)])
+            if verdict.full:
+                name = _chapter_link(verdict.full.claim, f"<code>{claim.id}</code>, full scope")
+                lines.append([name, "the same, by its second rule", "", "", *_outcome(verdict.full)])
         heads = ["id", "claim", "source", "paper", "recorded [interval]", "n", "verdict"]
         caption = "Every claim of the two sources, with its verdict"
         return f'<div class="scorecard">{_table(caption, heads, lines)}</div>'

@@ -33,6 +33,12 @@ STATISTICS: dict[str, Callable[..., Array]] = {
 PAIRED = {"reduction", "ratio"}
 
 
+def apply(name: str, arrays: Sequence[Array], than: Sequence[Array] = ()) -> Array:
+    """A statistic of arrays of shape (..., n), or its difference to that of others; shape (...)."""
+    with np.errstate(divide="ignore", invalid="ignore"):  # a loss of 0 has no logarithm and no reduction
+        return STATISTICS[name](*arrays) - (STATISTICS[name](*than) if len(than) else 0)
+
+
 def estimate(
     name: str, arrays: Sequence[Array], confidence: float, than: Sequence[Array] = ()
 ) -> tuple[float, tuple[float, float] | None]:
@@ -57,16 +63,10 @@ def estimate(
     interval : (float, float) or None
         None for fewer than two seeds.
     """
-    function, half = STATISTICS[name], len(arrays)
-
-    def statistic(*sample: Array) -> Array:
-        return function(*sample[:half]) - (function(*sample[half:]) if than else 0)
-
-    with np.errstate(divide="ignore", invalid="ignore"):  # a loss of 0 has no logarithm and no reduction
-        value = float(statistic(*arrays, *than))
-        if name == "share" and not than:
-            return value, proportion(int(arrays[0].sum()), len(arrays[0]), confidence)
-        return value, bootstrap(statistic, [*arrays, *than], confidence)
+    half, value = len(arrays), float(apply(name, arrays, than))
+    if name == "share" and not than:
+        return value, proportion(int(arrays[0].sum()), len(arrays[0]), confidence)
+    return value, bootstrap(lambda *drawn: apply(name, drawn[:half], drawn[half:]), [*arrays, *than], confidence)
 
 
 def bootstrap(

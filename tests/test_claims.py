@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from errref import claims, experiments, ledger, report, statistics
+from errref import claims, digits, experiments, ledger, report, statistics
 from errref.claims import Claim, LedgerError, judge, quick, uses
 from errref.experiments import functions
 from errref.ledger import readings
@@ -126,7 +126,7 @@ def test_a_rule_with_several_readings_says_partly_and_names_them(claim):
             break
     assert verdict.word == ("possible" if claim.kind == "hypothesis" else "partly")
     assert [r.name for r in verdict.readings if r.holds] == [list(claim.rule["readings"])[one]]
-    counts, _, names = report.summary(verdict).partition(" (")
+    counts, _, names = digits.summary(verdict).partition(" (")
     assert counts.startswith(f"of {n}: 1 hold, ")
     assert names == f"holds: {verdict.readings[one].name})"
 
@@ -315,6 +315,95 @@ def test_bounds_are_kept_or_broken_at_their_very_value(word, limit, holds):
     assert judge(simple(bound={word: limit}), rows).readings[0].holds is holds
 
 
+# -- many systems ------------------------------------------------------------------------------------------------------
+
+
+def over(bound=None, systems=10, **settings):
+    """A claim whose reading is the share of systems with a reduction of at least 0.9."""
+    part = {"statistic": "reduction", "measure": "a", "against": "b", "each": {"at_least": 0.9}, **settings}
+    part["bound"] = bound or {"above": 0.5}
+    rule = {"experiment": "functions", "seeds": 3, "confidence": 0.95, "systems": systems, "readings": {"r": part}}
+    return Claim("c", "paper", "here", "So.", "measured", "functions", rule=rule)
+
+
+def systems(good, total, seeds=3, **config):
+    """Rows of systems that lose 95 % of their loss, and of others that lose half of it."""
+    return [
+        Row("functions", {"width": k, **config}, seed, {"a": (0.05 if k < good else 0.5) * (1 + seed), "b": 1.0 + seed})
+        for k in range(total)
+        for seed in range(seeds)
+    ]
+
+
+@pytest.mark.parametrize(
+    "good, word, holds", [(20, "reproduced", True), (0, "not reproduced", False), (10, "open", None)]
+)
+def test_the_share_of_systems_is_judged_by_the_interval_of_a_share(good, word, holds):
+    verdict = judge(over(), systems(good, 20))
+    (reading,) = verdict.readings
+    assert verdict.word == word and reading.holds is holds
+    assert (reading.value, reading.interval, reading.n) == (good / 20, proportion(good, 20, 0.95), 20)
+    assert digits.found(verdict, reading).startswith(f"{100 * good / 20:.1f} % [")
+
+
+def test_some_readings_over_systems_hold_and_others_do_not():
+    parts = {name: {"select": {"function": name}} for name in ("linear", "cubic")}
+    claim = over()
+    claim = replace(claim, rule={**claim.rule, **claim.rule["readings"]["r"], "readings": parts})
+    found = judge(claim, systems(19, 20, function="linear") + systems(1, 20, function="cubic"))
+    assert found.word == "partly" and [reading.holds for reading in found.readings] == [True, False]
+
+
+def test_a_system_is_the_median_over_its_seeds_and_needs_enough_of_them():
+    mixed = [Row("functions", {"width": 0}, seed, {"a": a, "b": 1.0}) for seed, a in enumerate((0.0, 0.05, 9.0))]
+    assert judge(over(), mixed).readings[0].value == 1
+    few = systems(10, 10, seeds=2)
+    assert judge(over(), few).readings[0].n == 0
+    assert judge(over(), few, seeds=2).word == "reproduced"
+    more = [row for row in systems(12, 12, seeds=5) if row.seed < 3 or row.config["width"] < 6]
+    assert judge(over(), more).readings[0].n == 12
+
+
+def test_too_few_systems_leave_a_reading_open():
+    assert judge(over(systems=21), systems(20, 20)).word == "open"
+    assert judge(over(systems=20), systems(20, 20)).word == "reproduced"
+    assert judge(over(), []).readings[0].n == 0 and judge(over(), []).word == "open"
+
+
+def test_a_system_is_compared_with_itself_under_another_setting():
+    claim = over(each={"above": 0}, select={"function": "cubic"}, than={"function": "linear"})
+    rows = systems(20, 20, function="cubic") + systems(5, 20, function="linear")
+    assert judge(claim, rows).readings[0].value == 15 / 20
+    lonely = [row for row in rows if row.config["function"] == "cubic" or row.config["width"] < 12]
+    assert judge(claim, lonely).readings[0].n == 12
+
+
+def test_a_system_without_a_loss_to_reduce_does_not_support_the_claim(recwarn):
+    rows = [Row("functions", {"width": k}, seed, {"a": 0.0, "b": 0.0}) for k in range(10) for seed in range(3)]
+    assert judge(over(), rows).readings[0].value == 0 and not recwarn.list
+
+
+def test_a_check_measures_a_sample_of_whole_systems():
+    configs = [{"width": k, "function": name} for k in range(30) for name in ("linear", "cubic")]
+    parts = {"one": {"select": {"function": "cubic"}, "than": {"function": "linear"}}}
+    claim = over()
+    assert claims.sample(claim, configs) == configs
+    found = claims.sample(replace(claim, rule={**claim.rule, "sample": 4, "readings": parts}), configs)
+    assert len(found) == 8 and len({config["width"] for config in found}) == 4
+    assert found == claims.sample(replace(claim, rule={**claim.rule, "sample": 4, "readings": parts}), configs)
+
+
+def test_a_second_rule_is_the_same_claim_in_another_chapter(tmp_path):
+    entry = {**ENTRY, "full": {"chapter": "traps", "rule": {**ENTRY["rule"], "experiment": "traps"}}}
+    first = load(tmp_path, entry)["fine"]
+    second = first.second
+    assert (second.id, second.claim, second.chapter, second.experiment) == ("fine", "It is so.", "traps", "traps")
+    assert (first.scope, second.scope, second.second) == ("", "full", None)
+    assert (first.label, second.label) == ("fine", "fine (full scope)") and first.rule_hash != second.rule_hash
+    assert ledger.rules({"fine": first}, "traps") == {"fine": second}
+    assert ledger.rules({"fine": first}, "functions") == {"fine": first}
+
+
 # -- intervals ---------------------------------------------------------------------------------------------------------
 
 
@@ -472,6 +561,31 @@ READING = ("rule", "readings", "linear")
         (changed(*READING, "seeds", value=3), r"reading linear': unknown reading field 'seeds'; known are against"),
         (changed(*READING, "select", value="linear"), r"reading linear': its select must be a mapping such as"),
         (changed(*READING, "than", value="linear"), r"reading linear': its than must be a mapping such as"),
+        (changed("rule", "each", value=0.9), r"reading linear': its each must be a mapping such as \{above: 0\}"),
+        (changed("rule", "each", value={"over": 1}), r"reading linear': unknown bound 'over'; known are above, at_l"),
+        (changed("rule", "each", value={"above": "x"}), r"reading linear': its each must be a number"),
+        (changed("rule", "each", value={"above": 0}), r"reading linear': 'each' goes with the number of systems; add"),
+        (changed("rule", "systems", value=1), r"Claim 'fine': its systems must be a whole number of at least 2"),
+        (changed("rule", "sample", value="few"), r"Claim 'fine': its sample must be a whole number of at least 2"),
+        (changed("full", value="later"), r"Claim 'fine, full': it must be a mapping {chapter: ..., rule: {...}}"),
+        (changed("full", value={"chapter": "traps"}), r"'fine, full': it must be a mapping {chapter: ..., rule"),
+        (changed("full", value={"chapter": 3, "rule": {}}), r"'fine, full': its chapter must be text; put it in"),
+        (
+            changed("full", value={"chapter": "traps", "rule": ENTRY["rule"]}),
+            r"'fine, full': it must judge another experiment than the first rule, or be one of the readings there",
+        ),
+        (
+            changed("full", value={"chapter": "traps", "rule": {"experiment": "traps"}}),
+            r"Claim 'fine, full': its rule does not say seeds; add it",
+        ),
+        (
+            changed("rule", entry=changed("full", value={"chapter": "traps", "rule": ENTRY["rule"]})),
+            r"'fine, full': a second rule needs a first; add the rule, or make this one the rule",
+        ),
+        (
+            {**DERIVATION, "full": {"chapter": "traps", "rule": ENTRY["rule"]}},
+            r"'fine, full': a derived claim cannot have it; remove it",
+        ),
         (changed("rule", "derivation", value="f.g", entry=DERIVATION), r"'fine': there is no|unknown experiment 'f'"),
         (changed("rule", "derivation", value="functions.nothing", entry=DERIVATION), r"no function 'nothing' in the"),
         (changed("rule", "derivation", value="functions.BASE", entry=DERIVATION), r"no function 'BASE' in the exper"),

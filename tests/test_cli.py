@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -199,6 +200,7 @@ def test_an_interrupted_run_exits_130_and_goes_on_later(study, errref, tmp_path,
 
 INTERRUPTED = """
 import sys, time
+from dataclasses import replace
 from types import SimpleNamespace
 from errref import claims, cli, experiments
 def run(config, seed):
@@ -296,6 +298,28 @@ def test_check_says_that_a_rule_was_changed_after_the_rows(study, errref, monkey
     assert "changed" not in errref("check", "low-loss", "--quiet")[1]
     monkeypatch.setitem(RULE, "bound", {"below": 6})
     assert "(the rule was written or changed after rows were recorded)" in errref("check", "low-loss", "--quiet")[1]
+
+
+def test_check_measures_a_sample_of_systems_by_a_second_rule(study, errref, monkeypatch, tmp_path):
+    each = {"statistic": "median", "measure": "loss", "each": {"below": 2}, "bound": {"above": 0.5}}
+    rule = {"experiment": "traps", "seeds": 2, "confidence": 0.95, "systems": 20, "sample": 12, **each}
+    first = next(claim for claim in LEDGER if claim.id == "low-loss")
+    full = {first.id: replace(first, full={"chapter": "traps", "rule": rule})}
+    monkeypatch.setattr(claims, "load", lambda: full)
+    study.configurations = lambda: [{"function": f"f{k}"} for k in range(24)]
+    errref("run", "traps")
+    assert records.runs("traps", tmp_path).popitem()[1]["rules"] == {first.id: full[first.id].second.rule_hash}
+    study.calls.clear()
+    status, out, _ = errref("check", "low-loss", "--full", "--seeds", "3", "--quiet")
+    assert status == 0 and "low-loss (full scope)" in out and len(study.calls) == 12 * 3
+    assert "recorded 100.0 % [85.8 %, 100.0 %] n=24 | fresh 100.0 % [73.5 %, 100.0 %] n=12 | holds" in out
+    study.loss = 5.0
+    assert errref("check", "low-loss", "--full", "--seeds", "3", "--quiet")[0] == 1
+
+
+def test_check_of_a_second_rule_that_does_not_exist_is_one_sentence_and_exit_2(study, errref):
+    status, _, err = errref("check", "low-loss", "--full")
+    assert (status, err) == (2, "errref: Claim 'low-loss' has no second rule; leave out --full.\n")
 
 
 @pytest.mark.parametrize(

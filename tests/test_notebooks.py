@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from errref import records, report
+from errref import digits, records, report
 from errref.records import Row
 from tests.nbval_tolerance import close, numbers, settings, texts, tolerance
 from tools import notebooks
@@ -110,11 +110,11 @@ def assert_digest_shows_every_number(rows, text, how):
     assert close(report.digest(rows), text, **how), "the stored digest is not that of the rows: run `make notebooks`"
     for (group, name), indices in columns(rows).items():
         values = [rows[i].numbers[name] for i in indices]
-        condensed = report.condensed(values)
+        condensed = digits.condensed(values)
         assert f"{name}={condensed}" in report.digest([rows[i] for i in indices])
         for k, value in enumerate(values):
             for other in shifts(value):
-                fresh = report.condensed([*values[:k], other, *values[k + 1 :]])
+                fresh = digits.condensed([*values[:k], other, *values[k + 1 :]])
                 mend = "tag the cell with a smaller tolerance, such as nbval-rtol=1e-7"
                 assert not close(condensed, fresh, **how), f"{group}, {name}: {value} -> {other} is not seen; {mend}"
         assert not close(text, report.digest(moved(rows, indices[-1], name, shifts(values[-1])[1])), **how)

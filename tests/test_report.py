@@ -1,11 +1,12 @@
 """A verdict reads the same in a terminal, in JSON and on a page, and the page can be read by everybody."""
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
-from errref import claims, records, report
+from errref import claims, digits, records, report
 from errref.claims import Claim, Reading, Verdict
 from errref.records import Row
 
@@ -42,17 +43,17 @@ VERDICTS = [
     ],
 )
 def test_numbers_are_shown_as_a_page_prints_them(value, statistic, shown):
-    assert report.show(value, statistic) == shown
+    assert digits.show(value, statistic) == shown
 
 
 def test_what_was_found_is_told_in_a_few_words():
-    assert [report.summary(verdict) for verdict in VERDICTS] == [
+    assert [digits.summary(verdict) for verdict in VERDICTS] == [
         "93.4 % [90.0 %, 95.0 %]",
         "of 2: 1 hold, 1 do not (holds: a)",
         "jump < 0",
         "–",
     ]
-    assert [report.n_of(verdict) for verdict in VERDICTS] == [20, 20, None, None]
+    assert [digits.n_of(verdict) for verdict in VERDICTS] == [20, 20, None, None]
 
 
 def test_the_text_table_has_a_line_for_each_claim_that_fits_a_terminal():
@@ -69,11 +70,52 @@ def test_the_object_of_a_verdict_is_plain_json():
     assert one == {
         **{"id": "one", "source": "paper", "where": "sec. 1", "claim": "It falls < by 90 %.", "kind": "measured"},
         **{"chapter": "functions", "paper": "90 %", "recorded": 0.934, "interval": [0.9, 0.95], "holds": True},
-        **{"n": 20, "verdict": "reproduced"},
+        **{"n": 20, "verdict": "reproduced", "full": None},
     }
     assert two["recorded"] == {"a": 0.5, "b": -2.0} and two["interval"]["b"] == [-3.0, -1.0] and two["paper"] is None
     assert proof["recorded"] == "jump < 0" and proof["interval"] is None and proof["n"] is None
     assert bare["recorded"] is None and bare["interval"] is None and bare["verdict"] == "open"
+
+
+SECOND = Claim("one", "paper", "sec. 1", "It falls < by 90 %.", "measured", "traps", "90 %", rule=RULE, scope="full")
+BOTH = replace(
+    VERDICTS[0], full=Verdict(SECOND, "not reproduced", [Reading("as printed", 0.1, (0.05, 0.2), 800, False)])
+)
+
+
+def test_a_second_verdict_stands_beside_the_first():
+    _, first, second = report.as_text([BOTH]).splitlines()
+    assert "reproduced" in first and "93.4 %" in first
+    assert second.split()[:5] == ["full", "scope", "800", "not", "reproduced"] and "10.0 %" in second
+    found = report.as_object(BOTH)
+    assert found["verdict"] == "reproduced" and found["n"] == 20
+    assert found["full"] == {
+        **{"chapter": "traps", "recorded": 0.1, "interval": [0.05, 0.2], "holds": False},
+        **{"n": 800, "verdict": "not reproduced"},
+    }
+    table = Table(report.scorecard([BOTH])._repr_html_())
+    assert table.lines[2] == [
+        *("one, full scope", "the same, by its second rule", "", ""),
+        *("10.0 % [5.0 %, 20.0 %]", "800", "not reproduced"),
+    ]
+    assert table.ids == ["claim-one"] and table.scopes.count("row") == 2
+
+
+def test_a_box_shows_both_verdicts_and_judges_fresh_rows_by_the_rule_of_their_experiment(project, monkeypatch):
+    first = claims.load()["table-linear"]
+    part = {"statistic": "reduction", "measure": "a", "against": "b", "each": {"above": 0.5}, "bound": {"above": 0.5}}
+    rule = {"experiment": "traps", "seeds": 3, "confidence": 0.95, "systems": 10, **part}
+    monkeypatch.setattr(claims, "load", lambda: {first.id: replace(first, full={"chapter": "traps", "rule": rule})})
+    found = [Row("traps", {"width": k}, seed, {"a": 0.1, "b": 1.0}) for k in range(12) for seed in range(3)]
+    keep(project / "results", found, {first.id: "another rule"}, "traps")
+    assert report.verdicts(["table-linear"])[0].full.word == "reproduced"
+    box = report.box("table-linear", fresh=[row for row in found if row.config["width"] < 4])
+    text, html = repr(box).splitlines(), box._repr_html_()
+    assert text[1] == "    linear | 99.0 % [99.0 %, 99.0 %] | 20 | – | holds"
+    assert text[2].startswith("table-linear (full scope): reproduced")
+    assert text[3].startswith("    as printed | 100.0 % [73.5 %, 100.0 %] | 12 | 100.0 % (n=4) | holds")
+    assert html.count("written or changed after rows") == 1 and "</code></a>, full scope" in html
+    assert html.count('<th scope="col">systems</th>') == html.count('<th scope="col">n</th>') == 1
 
 
 def test_an_infinite_number_is_null_in_json():
@@ -90,11 +132,11 @@ def rows(value, seeds=range(3)):
     return [Row("functions", config, seed, {"base": 1.0, "reflection": value}) for config in configs for seed in seeds]
 
 
-def keep(folder, found, rules):
+def keep(folder, found, rules, name="functions"):
     numbers = {row.key: row.numbers for row in found}
     work = [(row.config, row.seed) for row in found]
-    run = lambda config, seed: numbers[Row("functions", config, seed, {}).key]  # noqa: E731
-    records.record("functions", run, work, rules=rules, folder=folder, progress=False)
+    run = lambda config, seed: numbers[Row(name, config, seed, {}).key]  # noqa: E731
+    records.record(name, run, work, rules=rules, folder=folder, progress=False)
 
 
 @pytest.fixture
@@ -260,4 +302,4 @@ def test_a_digest_does_not_depend_on_the_order_of_rows_and_fits_a_page():
     ],
 )
 def test_condensed(values, condensed):
-    assert report.condensed(values) == condensed
+    assert digits.condensed(values) == condensed
