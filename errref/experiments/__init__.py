@@ -11,7 +11,7 @@ import difflib
 import importlib
 from types import ModuleType
 
-NAMES = ("intuition", "isodata", "functions", "forgetting", "traps", "fashion", "rivals", "own_data")
+NAMES = ("intuition", "isodata", "functions", "forgetting", "traps", "fashion", "rivals")
 
 
 def load(name: str) -> ModuleType:

@@ -123,7 +123,9 @@ def rivals(own: Systems, X: Array) -> Iterator[System]:
     network = share(own, n_networks)
     ensemble = BaggingRegressor(network, n_networks, bootstrap=False, random_state=own.seed).fit(*samples)
     yield "ensemble", ensemble.predict(X), *cost(ensemble.estimators_)
-    boosted = AdaBoostRegressor(share(own, n_networks, aside=n_networks), n_estimators=n_networks, random_state=own.seed)
+    boosted = AdaBoostRegressor(
+        share(own, n_networks, aside=n_networks), n_estimators=n_networks, random_state=own.seed
+    )
     boosted.fit(*samples)
     yield "adaboost", boosted.predict(X), *cost(boosted.estimators_, aside=len(boosted.estimator_weights_))
     member = share(own, n_networks, aside=n_networks + 1, fits=FOLDS + 1)
@@ -132,7 +134,7 @@ def rivals(own: Systems, X: Array) -> Iterator[System]:
     aside = count_parameters(stack.final_estimator_)
     yield "stacking", stack.predict(X), *cost(stack.estimators_, aside, fits=FOLDS + 1)
     fitted = residual(network, starts, *samples)
-    yield "residual", sum(part.predict(X) for part in fitted), *cost(fitted)
+    yield "residual", np.sum([part.predict(X) for part in fitted], axis=0), *cost(fitted)
     for hard in (False, True):
         mixture = MixtureRegressor(
             n_networks,
