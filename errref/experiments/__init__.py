@@ -11,7 +11,7 @@ import difflib
 import importlib
 from types import ModuleType
 
-NAMES = ("intuition", "isodata", "functions", "forgetting", "traps", "fashion", "rivals")
+NAMES = ("intuition", "isodata", "functions", "forgetting", "traps", "fashion", "rivals", "own_data")
 
 
 def load(name: str) -> ModuleType:
