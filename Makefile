@@ -40,7 +40,7 @@ notebooks: $(READY)  ## execute the chapters that are stale
 	$(RUN) tools/notebooks.py
 
 record: $(READY)  ## record what is missing of every experiment
-	for name in intuition isodata functions forgetting traps fashion; do $(VENV)/bin/errref run $$name || exit; done
+	for name in intuition isodata functions forgetting traps fashion rivals own_data; do $(VENV)/bin/errref run $$name || exit; done
 
 bench: $(READY)  ## speed, side by side with peers, as ratios
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .[bench]

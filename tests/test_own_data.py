@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from errref import records
 from errref.experiments import own_data
+from errref.figures import own_data as draw
 from errref.statistics import corrected_interval
 
 SECONDS = {"seconds_plain", "seconds_reflection"}
@@ -124,3 +125,13 @@ def test_a_recorded_row_is_measured_again(rows):
     assert again.numbers.keys() == row.numbers.keys()
     for name in row.numbers.keys() - SECONDS:
         assert again.numbers[name] == pytest.approx(row.numbers[name], abs=0.02), name
+
+
+def test_the_figure_draws_every_fold_and_the_mean(rows, drawn):
+    for figure in drawn([draw.gains(rows)]):
+        (ax,) = figure.axes
+        dots = [line.get_xdata() for line in ax.lines if line.get_marker() == "."]
+        means = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
+        assert len(dots) == len(means) == len(own_data.configurations())
+        for values, mean in zip(dots, means, strict=True):
+            assert len(values) == own_data.SEEDS * own_data.FOLDS and mean == pytest.approx(np.mean(values))

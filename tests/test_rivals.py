@@ -6,6 +6,7 @@ from sklearn.base import clone
 
 from errref import claims, exact, records
 from errref.experiments import functions, rivals
+from errref.figures import rivals as draw
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -174,3 +175,33 @@ def test_the_second_verdict_is_judged_on_all_rivals_and_functions(rows):
     assert all(reading.n == rivals.SEEDS for reading in verdict.readings)
     pairs = {(part["against"], part["select"]["function"]) for part in claim.rule["readings"].values()}
     assert pairs == {(r, f) for r in (*rivals.FAIR, "random_clusters", "one_cluster") for f in functions.FUNCTIONS}
+
+
+# -- figures -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_figure_of_ratios_draws_the_medians_of_the_rows(rows, drawn):
+    for figure in drawn([draw.ratios(rows, rivals.FAIR)]):
+        for ax, name in zip(figure.axes, functions.FUNCTIONS, strict=True):
+            numbers = rivals.numbers_of(rows, name)
+            points = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
+            base = np.median([n["base"] for n in numbers])
+            expected = [np.median([n[k] for n in numbers]) / base for k in rivals.FAIR]
+            np.testing.assert_allclose(points, np.clip(expected, *draw.RATIOS))
+
+
+def test_the_figure_of_wins_counts_seeds(rows, drawn):
+    for figure in drawn([draw.wins(rows, {"oracle": "oracle gate", "wide": "wide"})]):
+        (ax,) = figure.axes
+        words = [int(text.get_text()) for text in ax.texts]
+        assert words[:6] == [0] * 6  # nothing is better than the best of its own networks
+        expected = [sum(n["reflection"] < n["wide"] for n in rivals.numbers_of(rows, f)) for f in functions.FUNCTIONS]
+        assert words[6:] == expected
+
+
+def test_every_figure_has_labelled_axes(found, test_points, drawn):
+    X, y = test_points
+    left = {name: found[key][0] - y for name, key in {"base": "base", "one wide network": "wide"}.items()}
+    for figure in drawn([draw.residuals(X[:, 0], left)]):
+        np.testing.assert_array_equal(figure.axes[1].lines[0].get_ydata(), left["one wide network"])
+        assert figure.axes[-1].get_xlabel()
