@@ -88,12 +88,13 @@ def fold(config: dict[str, Any], X: Array, y: Array, train: Array, test: Array, 
     model, seconds_plain = fitted(plain(config).set_params(**seeded), X_train, y_train)
     system, seconds = fitted(reflecting(config).set_params(random_state=seed), X_train, y_train)
     before, after = (distance(each, X_test, y_test) for each in (model, system))
+    routed = system.route(X_test) > 0  # elsewhere the two answers differ by rounding at most
     return {
         "plain": model.score(X_test, y_test),
         "reflection": system.score(X_test, y_test),
-        "routed": float(np.mean(system.route(X_test) > 0)),
-        "better": float(np.mean(after < before)),
-        "worse": float(np.mean(after > before)),
+        "routed": float(np.mean(routed)),
+        "better": float(np.mean(routed & (after < before))),
+        "worse": float(np.mean(routed & (after > before))),
         "error_cases": float(np.mean(system.errors_)),
         "experts": len(system.experts_),
         "constant_experts": sum(system.summary_["constant"]),
@@ -103,10 +104,10 @@ def fold(config: dict[str, Any], X: Array, y: Array, train: Array, test: Array, 
 
 
 def fitted(model: Any, X: Array, y: Array) -> tuple[Any, float]:
-    """A model trained on X and y, and the seconds that it took."""
-    start = time.perf_counter()
+    """A model trained on X and y, and the seconds of processor time that it took."""
+    start = time.thread_time()
     model = clone(model).fit(X, y)
-    return model, time.perf_counter() - start
+    return model, time.thread_time() - start
 
 
 def distance(model: Any, X: Array, y: Array) -> Array:
