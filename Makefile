@@ -40,7 +40,8 @@ notebooks: $(READY)  ## execute the chapters that are stale
 	$(RUN) tools/notebooks.py
 
 record: $(READY)  ## record what is missing of every experiment
-	for name in intuition isodata functions forgetting traps multiverse fashion; do $(VENV)/bin/errref run $$name || exit; done
+	for name in intuition isodata functions rivals forgetting traps fashion own_data; do $(VENV)/bin/errref run $$name || exit; done
+	$(VENV)/bin/errref run multiverse --backend processes && $(VENV)/bin/errref pack multiverse
 
 bench: $(READY)  ## speed, side by side with peers, as ratios
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .[bench]

@@ -93,7 +93,7 @@ def _is_active(w, b, x):
 
 
 @kernel
-def _find_switch(x, k, w, b):
+def find_switch(x, k, w, b):
     """Return how many samples lie before the switch of a unit, searching outwards from the previous answer k.
 
     The rounded w x + b is monotone in x, so that its sign at the samples decides every case as a loop over the samples
@@ -124,7 +124,7 @@ def _sort_units(x, state, switches, units):
     for j in range(H):
         w, b, k = state[0, j], state[0, H + j], switches[j]
         if _is_active(w, b, x[k]) == (w > 0.0) or _is_active(w, b, x[k + 1]) != (w > 0.0):
-            switches[j] = _find_switch(x, k, w, b)
+            switches[j] = find_switch(x, k, w, b)
         i = j
         while i > 0 and switches[i - 1] > switches[i]:
             switches[i - 1], switches[i] = switches[i], switches[i - 1]
@@ -190,7 +190,7 @@ def _gradient(samples, theta, switches, segments, gradient):
 
 
 @kernel
-def _adam(theta, mean, square, gradient, step_size, epsilon):
+def adam(theta, mean, square, gradient, step_size, epsilon):
     """One step of Adam (Kingma and Ba 2015, algorithm 1, in the cheaper order that ends its section 2)."""
     for i in range(theta.size):
         g = gradient[i]
@@ -211,14 +211,14 @@ def _train(samples, step_sizes, epsilons, weights, losses, gradient):
         _sort_units(samples.x, state, switches, units)
         losses[step] = _gradient(samples, state[0], switches, segments, work)
         if step < steps:
-            _adam(state[0], state[1], state[2], work, step_sizes[step], epsilons[step])
+            adam(state[0], state[1], state[2], work, step_sizes[step], epsilons[step])
     for j in range(H):  # back to the places of the units
         for i in (0, H, 2 * H):
             weights[i + units[j]], gradient[i + units[j]] = state[0, i + j], work[i + j]
     weights[3 * H], gradient[3 * H] = state[0, 3 * H], work[3 * H]
 
 
-def _schedule(steps: int, learning_rate: float) -> tuple[Floats, Floats]:
+def schedule(steps: int, learning_rate: float) -> tuple[Floats, Floats]:
     """Step sizes and epsilons of Adam, with the bias corrections of torch.optim.Adam in them."""
     t = np.arange(1, steps + 1)
     root = np.sqrt(1 - BETA2**t)
@@ -268,7 +268,7 @@ def train(samples: Samples, weights: ArrayLike, steps: int, learning_rate: float
         Loss before each step and after the last, rounded as in `gradient`.
     """
     trained, losses = np.array(weights, dtype=np.float64), np.empty(steps + 1)
-    _train(samples, *_schedule(steps, learning_rate), trained, losses, np.empty_like(trained))
+    _train(samples, *schedule(steps, learning_rate), trained, losses, np.empty_like(trained))
     return trained, losses
 
 
@@ -293,7 +293,7 @@ def train_many(
     """
     trained = np.array(weights, dtype=np.float64)
     losses, gradients = np.empty((len(trained), steps + 1)), np.empty_like(trained)
-    schedule = _schedule(steps, learning_rate)
+    steps_and_epsilons = schedule(steps, learning_rate)
     with ThreadPoolExecutor(n_threads or os.cpu_count()) as pool:
-        list(pool.map(partial(_train, samples, *schedule), trained, losses, gradients))
+        list(pool.map(partial(_train, samples, *steps_and_epsilons), trained, losses, gradients))
     return trained, losses

@@ -147,7 +147,7 @@ def test_help_says_what_the_command_does(command, capsys):
         assert "--results FOLDER" in out
     if command in (["check"], ["run"]):
         assert "--seeds N" in out and "default: " in out and "--jobs N" in out and "--quiet" in out
-        assert "--backend {threads,dask}" in out and "--scheduler ADDRESS" in out
+        assert "--backend {threads,processes,dask}" in out and "--scheduler ADDRESS" in out
 
 
 # -- run ---------------------------------------------------------------------------------------------------------------

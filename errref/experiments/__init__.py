@@ -11,7 +11,7 @@ import difflib
 import importlib
 from types import ModuleType
 
-NAMES = ("intuition", "isodata", "functions", "forgetting", "traps", "fashion", "multiverse")
+NAMES = ("intuition", "isodata", "functions", "rivals", "multiverse", "forgetting", "traps", "fashion", "own_data")
 
 
 def load(name: str) -> ModuleType:

@@ -158,14 +158,15 @@ class Systems:
             "random_gate": self.reflect(gate=DummyClassifier(strategy="stratified")),
         }
 
-    def parameters(self) -> int:
-        """Trainable numbers of the whole system: general network, experts and gate."""
-        model = self.reflection
+    def parameters(self, model: ErrorReflectionRegressor | None = None) -> int:
+        """Trainable numbers of a whole system (None: error reflection): general network, experts and gate."""
+        model = model or self.reflection
         return sum(count_parameters(part) for part in (*model.networks_, model.gate_))
 
-    def steps(self) -> int:
-        """Training steps of the whole system: general network and experts, and the iterations of the gate."""
-        return self.config["steps"] * len(self.reflection.networks_) + int(getattr(self.reflection.gate_, "n_iter_", 0))
+    def steps(self, model: ErrorReflectionRegressor | None = None) -> int:
+        """Training steps of a whole system: general network and experts, and the iterations of the gate."""
+        model = model or self.reflection
+        return self.config["steps"] * len(model.networks_) + int(getattr(model.gate_, "n_iter_", 0))
 
     def rivals(self) -> dict[str, ReluRegressor]:
         """One network trained for as many steps as the whole system, and one with as many parameters."""
