@@ -1,5 +1,8 @@
 """What several test files use."""
 
+import json
+import shutil
+import subprocess
 import warnings
 
 import matplotlib.pyplot as plt
@@ -32,3 +35,21 @@ def drawn():
                 plt.close(figure)
 
     return draw
+
+
+@pytest.fixture(scope="session")
+def javascript():
+    """Run modules of `errref/static` in Node.js: the value of an expression in which ``given`` is what Python gives."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node.js is not here: Debian's package nodejs has it")
+    as_lists = "(key, value) => (ArrayBuffer.isView(value) ? Array.from(value) : value)"
+
+    def run(source, expression, given):
+        code = f"{source}\nconst given = {json.dumps(given)};\nconsole.log(JSON.stringify({expression}, {as_lists}));"
+        command = [node, "--input-type=module"]
+        done = subprocess.run(command, input=code, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return json.loads(done.stdout)
+
+    return run

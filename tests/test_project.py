@@ -101,7 +101,11 @@ def imported(path):
 
 @pytest.mark.parametrize(
     "folder, extras",
-    [("errref", ("torch", "figures")), ("tools", ("book",)), ("tests", ("torch", "figures", "book", "test"))],
+    [
+        ("errref", ("torch", "figures", "widgets")),
+        ("tools", ("book",)),
+        ("tests", ("torch", "figures", "book", "test")),
+    ],
 )
 def test_what_the_code_imports_is_asked_for(folder, extras):
     texts = [*PROJECT["dependencies"], *(text for extra in extras for text in PROJECT["optional-dependencies"][extra])]
@@ -151,7 +155,9 @@ def imports(tmp_path_factory):
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("heavy", ["torch", "matplotlib", "jupyter_client", "IPython", "ipykernel", "nbformat"])
+@pytest.mark.parametrize(
+    "heavy", ["torch", "matplotlib", "anywidget", "jupyter_client", "IPython", "ipykernel", "nbformat"]
+)
 def test_the_method_and_the_command_work_without(heavy, imports):
     assert heavy not in imports["light"]
     assert {"errref", "numpy", "sklearn"} <= set(imports["light"])
