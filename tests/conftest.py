@@ -3,10 +3,14 @@
 import json
 import shutil
 import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +57,39 @@ def javascript():
         return json.loads(done.stdout)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A browser without a window."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("Chromium is not here: Debian's package chromium has it")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+        browser = playwright.chromium.launch(executable_path=path, args=quiet)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def book_of(tmp_path_factory):
+    """Build a book of some chapters alone, as they are stored, with the settings of the whole; returns its pages."""
+
+    def build(*chapters):
+        folder = tmp_path_factory.mktemp("book")
+        shutil.copy(ROOT / "_config.yml", folder)
+        shutil.copytree(ROOT / "book" / "_static", folder / "book" / "_static")
+        for name in (*(f"{chapter}.ipynb" for chapter in chapters), "references.bib"):
+            shutil.copy(ROOT / "book" / name, folder / "book")
+        (folder / "book" / "front.md").write_text("# Front\n")
+        files = "".join(f"  - file: book/{chapter}\n" for chapter in chapters)
+        (folder / "_toc.yml").write_text(f"format: jb-book\nroot: book/front\nchapters:\n{files}")
+        command = [Path(sys.executable).with_name("jupyter-book"), "build", folder, "--quiet"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return folder / "_build" / "html" / "book"
+
+    return build
