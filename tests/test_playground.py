@@ -120,7 +120,6 @@ def opened(browser, address, **context):
     requests, errors = [], []
     tab.on("request", lambda request: requests.append(request.url))
     tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     tab.set_default_timeout(PATIENCE)
     tab.goto(address)
     try:
@@ -147,7 +146,7 @@ def address(request, folder):
 
 
 def control(tab, label):
-    return tab.locator(".errref-control", has_text=label).locator("input, select")
+    return tab.locator(f'.errref-control:has(> span:text-is("{label}"))').locator("input, select")
 
 
 def press(tab, label, key, times):
@@ -241,10 +240,11 @@ def test_a_function_is_drawn_with_the_pointer_and_with_keys(address, chromium):
         press(tab, "learning rate", "ArrowRight", 6)
         control(tab, "function").select_option("drawn")
         settle(tab)
-        box = tab.locator(".errref-widget figure > svg").nth(0).locator("svg").first.bounding_box()
+        box = tab.locator(".errref-widget figure > svg").nth(0).bounding_box()
+        unit = box["width"] / 360  # of a picture of 360 by 230, whose axes span 318 by 198 from (34, 8)
 
         def spot(x, y):
-            return box["x"] + (x + 1) / 2 * box["width"], box["y"] + (1.6 - y) / 3.2 * box["height"]
+            return box["x"] + unit * (34 + 318 * (x + 1) / 2), box["y"] + unit * (8 + 198 * (1.65 - y) / 3.3)
 
         tab.mouse.move(*spot(-0.5, 0.8))
         tab.mouse.down()
@@ -257,8 +257,8 @@ def test_a_function_is_drawn_with_the_pointer_and_with_keys(address, chromium):
             heights.append(float(control(tab, "height there").get_attribute("aria-valuetext")))
             tab.keyboard.press("ArrowRight")
         knots = np.linspace(-1, 1, KNOTS)
-        expected = np.where(np.abs(knots) <= 0.5, -1.6 * knots, FUNCTIONS["jump-piecewise"](knots).clip(-9, 9))
-        np.testing.assert_allclose(heights, expected, rtol=0, atol=0.04)
+        expected = np.where(np.abs(knots) <= 0.5, -1.6 * knots, FUNCTIONS["jump-piecewise"](knots).clip(-1.5, 1.5))
+        np.testing.assert_allclose(heights, expected, rtol=0, atol=0.05)  # a pixel is 0.02 high
         settle(tab)
         common = {"function": "drawn", "steps": 1000, "learning_rate": 1e-2}
         agrees(tab, Playground(**common, drawn=heights))
@@ -266,7 +266,7 @@ def test_a_function_is_drawn_with_the_pointer_and_with_keys(address, chromium):
         press(tab, "height there", "End", 1)
         settle(tab)
         agrees(tab, Playground(**common, drawn=[1.5, *heights[1:]]))
-        assert curve_at(tab, 0, "target", -1) == pytest.approx(0.1 / 3.2, abs=0.01)
+        assert curve_at(tab, 0, "target", -1) == pytest.approx(0.15 / 3.3, abs=0.01)
 
 
 def test_what_cannot_be_trained_is_said(address, chromium):
@@ -297,18 +297,19 @@ def test_a_long_training_shows_its_way_and_gives_way_to_a_newer_one(address, chr
 def test_the_retraining_rate_is_printed(address, chromium, capsys):
     with opened(chromium, address) as tab:
         settle(tab)
-        root, start, taken = tab.locator(".errref-widget"), time.monotonic(), []
-        before = int(root.get_attribute("data-systems"))
-        while time.monotonic() - start < 4:
+        root, taken = tab.locator(".errref-widget"), []
+        before, start = int(root.get_attribute("data-systems")), time.monotonic()
+        systems, seconds = 0, 0.0
+        while systems < 8 and seconds < PATIENCE / 1000:  # the control never rests
             press(tab, "seed", "ArrowRight", 1)
-            tab.wait_for_timeout(30)
+            tab.wait_for_timeout(15)
+            systems, seconds = int(root.get_attribute("data-systems")) - before, time.monotonic() - start
             taken.append(float(root.get_attribute("data-milliseconds")))
-        settle(tab)
-        systems = int(root.get_attribute("data-systems")) - before
-        rate = systems / (time.monotonic() - start)
         with capsys.disabled():
-            print(f"\nChromium: {rate:.1f} re-trainings a second while dragging, {np.median(taken):.0f} ms each")
-        assert systems > 1, "dragging must show steps on the way, not only its end"
+            print(
+                f"\nChromium: {systems / seconds:.1f} re-trainings a second while dragging, {np.median(taken):.0f} ms each"
+            )
+        assert systems == 8, "dragging must show systems on the way, not only its end"
 
 
 def test_keys_stay_in_the_figure(address, chromium):
@@ -317,9 +318,8 @@ def test_keys_stay_in_the_figure(address, chromium):
         tab.evaluate("window.heard = 0; document.addEventListener('keydown', () => window.heard++)")
         press(tab, "seed", "ArrowRight", 2)
         assert tab.evaluate("window.heard") == 0
-        tab.keyboard.press("Escape")
-        tab.locator("h1").first.click()
-        tab.keyboard.press("ArrowUp")
+        tab.evaluate("document.activeElement.blur()")
+        tab.keyboard.press("ArrowRight")
         assert tab.evaluate("window.heard") == 1
 
 
@@ -365,14 +365,15 @@ def test_two_figures_on_a_page_do_not_disturb_each_other(chromium, tmp_path):
     state = json.dumps({"state": states}).replace("</", "<\\/")
     loader = (ROOT / "book" / "_static" / "widgets.js").read_text()
     body = f'{views}<script type="{kind}state+json">{state}</script><script>{loader}</script>'
-    (tmp_path / "page.html").write_text(f'<!doctype html><html lang="en"><meta charset="utf-8"><title>x</title>{body}')
+    (tmp_path / "page.html").write_text(
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>x</title><body>{body}'
+    )
     with opened(chromium, (tmp_path / "page.html").as_uri()) as tab:
         tab.wait_for_function("document.querySelectorAll('[data-state=rival]').length === 2")
         seen = [tab.locator(".errref-widget").nth(k) for k in range(2)]
         second = seen[1].inner_text()
-        seen[0].locator(".errref-control", has_text="seed").locator("input").press("ArrowRight")
-        tab.wait_for_function("document.querySelectorAll('[data-state=rival]').length === 2 && true")
-        seen[0].locator("output", has_text="2").first.wait_for()
+        control(seen[0], "seed").press("ArrowRight")
+        tab.wait_for_function("document.querySelector('.errref-widget').dataset.systems === '2'")
         assert seen[1].inner_text() == second and seen[1].get_attribute("data-systems") == "1"
         assert shown(seen[1])[:2] == pytest.approx(losses(plays[1]), rel=1e-6)
 

@@ -71,9 +71,9 @@ export class Plot {
 
   // Where an event with a pointer happened, in the units of the axes.
   where(event) {
-    const box = this.area.getBoundingClientRect(), [left, right] = this.xRange, [low, high] = this.yRange;
-    const [u, v] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
-    return { x: left + u * (right - left), y: high - v * (high - low) };
+    const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(this.area.getScreenCTM().inverse());
+    const [left, right] = this.xRange, [low, high] = this.yRange, { width, height } = this.inner;
+    return { x: left + (at.x / width) * (right - left), y: high - (at.y / height) * (high - low) };
   }
 
   draw(layer, ...shapes) {

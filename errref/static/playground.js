@@ -7,6 +7,7 @@ const SETTINGS = [
   ...["rule", "share", "factor", "n_clusters", "min_samples", "max_std", "min_distance"],
 ];
 const EVERY = 8; // so many test points make one point of a curve
+const HIGHEST = 1.5; // of what is drawn
 const REST = 300; // milliseconds without a change, after which the rival trains
 
 export default {
@@ -71,12 +72,12 @@ class View {
     return { ...settings, pieces: functions[settings.function] ?? null, n_samples, n_test };
   }
 
-  // The present target at the knots, rounded: where drawing starts.
+  // The present target at the knots: where drawing starts.
   traced() {
     const pieces = this.fixed.functions[this.model.get("function")];
     return this.model.get("drawn").map((_, k, { length }) => {
       const x = -1 + (2 * k) / (length - 1), terms = pieces[x < 0 ? 0 : 1];
-      return Number(terms.reduceRight((sum, coefficient) => sum * x + coefficient, 0).toFixed(2));
+      return height(terms.reduceRight((sum, coefficient) => sum * x + coefficient, 0));
     });
   }
 
@@ -88,7 +89,7 @@ class View {
     for (let k = Math.max(place(a.x), 0); k <= Math.min(place(b.x), last); k++) {
       const x = (2 * k) / last - 1, share = b.x > a.x ? Math.min(Math.max((x - a.x) / (b.x - a.x), 0), 1) : 1;
       const y = b.x > a.x ? a.y + share * (b.y - a.y) : to.y;
-      drawn[k] = Number(Math.min(Math.max(y, -1.5), 1.5).toFixed(2));
+      drawn[k] = height(y);
     }
     this.change({ drawn });
   }
@@ -129,7 +130,7 @@ class View {
   showSystem(system, current) {
     Object.assign(this, { system, shown: system.id });
     const { x, y, each, who, samples, labels, centers, losses, milliseconds, size } = system;
-    const range = this.model.get("function") === "drawn" ? [-1.6, 1.6] : padded(y);
+    const range = this.model.get("function") === "drawn" ? [-1.1 * HIGHEST, 1.1 * HIGHEST] : padded(y);
     for (const plot of [this.before, this.after]) {
       plot.setRanges([-1, 1], range);
       plot.draw("target", thin(plot, x, y, { stroke: TARGET, "stroke-width": 5, "stroke-opacity": 0.25 }));
@@ -237,6 +238,11 @@ class View {
   }
 }
 
+// What can be drawn: no higher than the control reaches, and in steps that a reader can see.
+function height(y) {
+  return Number(Math.min(Math.max(y, -HIGHEST), HIGHEST).toFixed(2));
+}
+
 function thin(plot, x, y, attributes, where = () => true) {
   const pick = (values) => values.filter((_, i) => i % EVERY === 0 || i === values.length - 1);
   const at = [...x.keys()].filter((i) => i % EVERY === 0 || i === x.length - 1);
@@ -290,14 +296,14 @@ function controls({ functions, knots }, onChange, drawn) {
     knot = k;
     showPoint();
   });
-  const height = slider("height there", range(-1.5, 1.5, 0.05), short, (value) => onChange("drawn", drawn().with(knot, value)));
+  const level = slider("height there", range(-HIGHEST, HIGHEST, 0.05), short, (value) => onChange("drawn", drawn().with(knot, value)));
   const showPoint = () => {
     point.show(knot);
-    height.show(drawn()[knot]);
+    level.show(drawn()[knot]);
   };
   const { hidden, steps, learning_rate, seed, share, factor, n_clusters, min_samples, max_std, min_distance } = sliders;
   const groups = [
-    group("Target", target, point, height),
+    group("Target", target, point, level),
     group("Networks", hidden, steps, learning_rate, seed),
     group("Error cases", rule, share, factor),
     group("ISODATA", n_clusters, min_samples, max_std, min_distance),
@@ -307,7 +313,7 @@ function controls({ functions, knots }, onChange, drawn) {
     target.show(settings.function);
     rule.show(settings.rule);
     showPoint();
-    for (const { root } of [point, height]) root.hidden = settings.function !== "drawn";
+    for (const { root } of [point, level]) root.hidden = settings.function !== "drawn";
     [share.root.hidden, factor.root.hidden] = [settings.rule !== "share", settings.rule !== "rms"];
   };
   return { groups, show };
