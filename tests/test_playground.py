@@ -306,9 +306,8 @@ def test_the_retraining_rate_is_printed(address, chromium, capsys):
             systems, seconds = int(root.get_attribute("data-systems")) - before, time.monotonic() - start
             taken.append(float(root.get_attribute("data-milliseconds")))
         with capsys.disabled():
-            print(
-                f"\nChromium: {systems / seconds:.1f} re-trainings a second while dragging, {np.median(taken):.0f} ms each"
-            )
+            words = f"{systems / seconds:.1f} re-trainings a second while dragging"
+            print(f"\nChromium: {words}, {np.median(taken):.0f} ms each")
         assert systems == 8, "dragging must show systems on the way, not only its end"
 
 
