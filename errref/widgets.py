@@ -64,7 +64,7 @@ class Playground(AnyWidget):
         Error cases are the ``share`` with the largest residuals, or residuals larger than ``factor`` times their RMS.
     share, factor : float, default 0.5 and 1
     n_clusters, min_samples, max_std, min_distance
-        As in `errref.isodata.Isodata`; at most 3 clusters are aimed at unless said otherwise.
+        As in `errref.isodata.Isodata`; the default aims at 3 clusters.
 
     Examples
     --------

@@ -104,7 +104,7 @@ def imported(path):
     [
         ("errref", ("torch", "figures", "widgets")),
         ("tools", ("book",)),
-        ("tests", ("torch", "figures", "book", "test")),
+        ("tests", ("torch", "figures", "widgets", "book", "test")),
     ],
 )
 def test_what_the_code_imports_is_asked_for(folder, extras):
