@@ -1,9 +1,16 @@
 """What several test files use."""
 
+import json
+import shutil
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -32,3 +39,57 @@ def drawn():
                 plt.close(figure)
 
     return draw
+
+
+@pytest.fixture(scope="session")
+def javascript():
+    """Run modules of `errref/static` in Node.js: the value of an expression in which ``given`` is what Python gives."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node.js is not here: Debian's package nodejs has it")
+    as_lists = "(key, value) => (ArrayBuffer.isView(value) ? Array.from(value) : value)"
+
+    def run(source, expression, given):
+        code = f"{source}\nconst given = {json.dumps(given)};\nconsole.log(JSON.stringify({expression}, {as_lists}));"
+        command = [node, "--input-type=module"]
+        done = subprocess.run(command, input=code, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return json.loads(done.stdout)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A browser without a window."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("Chromium is not here: Debian's package chromium has it")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+        browser = playwright.chromium.launch(executable_path=path, args=quiet)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def book_of(tmp_path_factory):
+    """Build a book of some chapters alone, as they are stored, with the settings of the whole; returns its pages."""
+
+    def build(*chapters):
+        folder = tmp_path_factory.mktemp("book")
+        shutil.copy(ROOT / "_config.yml", folder)
+        shutil.copytree(ROOT / "book" / "_static", folder / "book" / "_static")
+        for name in (*(f"{chapter}.ipynb" for chapter in chapters), "references.bib"):
+            shutil.copy(ROOT / "book" / name, folder / "book")
+        (folder / "book" / "front.md").write_text("# Front\n")
+        files = "".join(f"  - file: book/{chapter}\n" for chapter in chapters)
+        (folder / "_toc.yml").write_text(f"format: jb-book\nroot: book/front\nchapters:\n{files}")
+        command = [Path(sys.executable).with_name("jupyter-book"), "build", folder, "--quiet"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return folder / "_build" / "html" / "book"
+
+    return build

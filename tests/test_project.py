@@ -102,9 +102,9 @@ def imported(path):
 @pytest.mark.parametrize(
     "folder, extras",
     [
-        ("errref", ("torch", "figures", "dask")),
+        ("errref", ("torch", "figures", "dask", "widgets")),
         ("tools", ("book",)),
-        ("tests", ("torch", "figures", "book", "dask", "test")),
+        ("tests", ("torch", "figures", "widgets", "book", "dask", "test")),
     ],
 )
 def test_what_the_code_imports_is_asked_for(folder, extras):
@@ -156,7 +156,8 @@ def imports(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "heavy", ["torch", "matplotlib", "distributed", "jupyter_client", "IPython", "ipykernel", "nbformat"]
+    "heavy",
+    ["torch", "matplotlib", "distributed", "anywidget", "jupyter_client", "IPython", "ipykernel", "nbformat"],
 )
 def test_the_method_and_the_command_work_without(heavy, imports):
     assert heavy not in imports["light"]

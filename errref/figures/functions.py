@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,6 +12,7 @@ from errref.datasets import FUNCTIONS
 from errref.experiments.functions import GRID, PRINTED, Systems, grid_distances
 from errref.figures import COLOURS, expert_colour, paper_mark
 from errref.records import Row, numbers_of
+from errref.reflection import ErrorReflectionRegressor
 
 NAMES = tuple(FUNCTIONS)
 RATIOS = (1e-4, 1e4)  # ratios beyond are drawn at the edge
@@ -30,14 +31,20 @@ def targets() -> Figure:
 def fit(name: str, seed: int) -> Figure:
     """One system as the paper's figure 3 shows it, and where its parts answer: before, after, and the routes."""
     system = Systems({"function": name}, seed)
-    X, y = system.X, system.y
+    return before_after(system.reflection, system.X, system.y, FUNCTIONS[name])
+
+
+def before_after(
+    reflection: ErrorReflectionRegressor, X: np.ndarray, y: np.ndarray, target: Callable[[np.ndarray], np.ndarray]
+) -> Figure:
+    """The general network with its error cases among the training data X and y, and the system, on [-1, 1)."""
     x = np.linspace(-1, 1, 2001)[:-1]
     figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.3), sharey=True)
-    for ax, model, label in zip(axes, (system.general, system.reflection), ("general", "reflection"), strict=True):
-        ax.plot(x, FUNCTIONS[name](x), color=COLOURS["target"], linewidth=4, alpha=0.25, label="target")
+    for ax, model, label in zip(axes, (reflection.general_, reflection), ("general", "reflection"), strict=True):
+        ax.plot(x, target(x), color=COLOURS["target"], linewidth=4, alpha=0.25, label="target")
         ax.set_xlabel("x")
         if label == "general":
-            wrong = system.reflection.errors_
+            wrong = reflection.errors_
             ax.plot(x, model.predict(x[:, None]), color=COLOURS["general"], label="general network")
             ax.plot(X[wrong, 0], y[wrong], "|", color=COLOURS["reflection"], markersize=5, label="error cases")
         else:

@@ -1,0 +1,381 @@
+"""The playground: its values in Python, and the page that stores them, driven in a browser by clicks and keys."""
+
+import contextlib
+import functools
+import http.server
+import json
+import math
+import threading
+import time
+
+import nbformat
+import numpy as np
+import pytest
+import traitlets
+
+from errref.datasets import FUNCTIONS, even
+from errref.isodata import Isodata
+from errref.networks import ReluRegressor
+from errref.reflection import ErrorReflectionRegressor
+from errref.widgets import DRAWING, ENGINE, KNOTS, N_TEST, Playground, above_rms, script, static
+from tests.conftest import ROOT
+
+X_TEST = even(N_TEST)
+PATIENCE = 120_000  # milliseconds that a busy machine may take for what takes a laptop a tenth of a second
+TRAINED = '[data-state="system"], [data-state="rival"]'
+
+
+def losses(play):
+    """What the table shows, from Python."""
+    model, y = play.system, play.target(X_TEST)
+    return [float(np.mean((m.predict(X_TEST[:, None]) - y) ** 2)) for m in (model.general_, model)]
+
+
+# -- the values --------------------------------------------------------------------------------------------------------
+
+
+def test_the_system_is_the_plain_estimator_with_the_settings_of_the_widget():
+    play = Playground(function="cubic", hidden=5, steps=300, learning_rate=1e-2, seed=6, share=0.25, n_clusters=2)
+    plain = ErrorReflectionRegressor(
+        ReluRegressor(5, steps=300, learning_rate=1e-2), clusterer=Isodata(2), errors=0.25, random_state=6
+    )
+    X, y = play.samples()
+    assert X.shape == (256, 1) and np.array_equal(y, FUNCTIONS["cubic"](X[:, 0]))
+    assert np.array_equal(play.system.predict(X), plain.fit(X, y).predict(X))
+    strict = Playground(function="cubic", steps=300, rule="rms", factor=1.5, min_distance=0.0, max_std=0.1)
+    assert strict.system.clusterer_.min_distance == 0 and strict.system.clusterer_.max_std == 0.1
+    assert np.array_equal(strict.system.errors_, above_rms(y, strict.system.general_.predict(X), 1.5))
+
+
+def test_error_cases_above_rms_by_hand():
+    # residuals 0, 3, 4: the root mean square is sqrt(25 / 3) = 2.89
+    y, prediction = np.array([1.0, 1.0, 1.0]), np.array([1.0, 4.0, -3.0])
+    assert above_rms(y, prediction, 1.0).tolist() == [False, True, True]
+    assert above_rms(y, prediction, 1.1).tolist() == [False, False, True]
+
+
+def test_a_drawn_function_is_straight_between_its_knots():
+    play = Playground(function="drawn", drawn=[0.0] * 16 + [1.0] + [0.5] * 16)
+    assert play.target(np.array([-1.0, -0.0625, -0.03125, 0.0, 0.0625, 1.0])).tolist() == [0, 0, 0.5, 1, 0.5, 0.5]
+
+
+def test_the_rival_has_as_many_numbers_as_the_system():
+    play = Playground(function="cubic", hidden=7, steps=10)
+    total = sum(network.n_parameters_ for network in play.system.networks_)
+    assert total - 3 < play.rival.n_parameters_ <= total
+
+
+@pytest.mark.parametrize("wrong", [{"function": "sine"}, {"drawn": [0.0]}, {"hidden": 0}, {"share": 2.0}, {"seed": -1}])
+def test_values_that_cannot_be_are_refused(wrong):
+    with pytest.raises(traitlets.TraitError):
+        Playground(**wrong)
+
+
+def stored(name):
+    """States of the widgets that a chapter stores, without their layouts."""
+    metadata = nbformat.read(ROOT / "book" / f"{name}.ipynb", as_version=4).metadata
+    models = metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"].values()
+    return [model["state"] for model in models if model["model_module"] == "anywidget"]
+
+
+def test_the_notebook_stores_the_sources_as_they_are():
+    (state,) = stored("playground")
+    assert state["_esm"] == script(DRAWING) and state["_engine"] == script(ENGINE)
+    assert state["_css"] == static("widgets.css")
+    assert state["_fixed"] == Playground()._fixed
+    assert len(json.dumps(state)) < 100_000
+
+
+def test_a_script_holds_what_its_modules_import_before_them():
+    for modules in (DRAWING, ENGINE):
+        assert not any(line.startswith(("import ", "export {", "export *")) for line in script(modules).splitlines())
+        for place, name in enumerate(modules):
+            needed = {
+                line.split('"./')[1].split(".js")[0] for line in static(f"{name}.js").splitlines() if 'from "./' in line
+            }
+            assert needed <= set(modules[:place]), name
+
+
+# -- the page ----------------------------------------------------------------------------------------------------------
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@contextlib.contextmanager
+def served(folder):
+    """The address of a folder, over http from this machine."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@contextlib.contextmanager
+def opened(browser, address, **context):
+    """A page that asks no other host for anything, and whose scripts raise no error."""
+    tab = browser.new_context(viewport={"width": 1200, "height": 1000}, **context).new_page()
+    requests, errors = [], []
+    tab.on("request", lambda request: requests.append(request.url))
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.set_default_timeout(PATIENCE)
+    tab.goto(address)
+    try:
+        yield tab
+    finally:
+        tab.context.close()
+    here = address.rsplit("/", 1)[0].split("/book")[0]
+    outside = [url for url in requests if not url.startswith((here, "blob:", "data:"))]
+    assert not errors and not outside
+
+
+@pytest.fixture(scope="module")
+def folder(book_of):
+    return book_of("playground")
+
+
+@pytest.fixture(scope="module", params=["http", "file"])
+def address(request, folder):
+    if request.param == "file":
+        yield f"{folder.as_uri()}/playground.html"
+    else:
+        with served(folder.parent) as site:
+            yield f"{site}/book/playground.html"
+
+
+def control(tab, label):
+    return tab.locator(f'.errref-control:has(> span:text-is("{label}"))').locator("input, select")
+
+
+def press(tab, label, key, times):
+    """Press a key so often on the control of that label, as one who has tabbed to it."""
+    control(tab, label).focus()
+    for _ in range(times):
+        tab.keyboard.press(key)
+
+
+def settle(tab, state=TRAINED):
+    """Wait until what is shown belongs to what is set."""
+    tab.wait_for_selector(state)
+
+
+def shown(tab):
+    """Losses in the table of the first figure of a page."""
+    return [float(cell.get_attribute("data-value")) for cell in tab.locator("td[data-value]").all()]
+
+
+def agrees(tab, play):
+    """What is drawn and written is what Python trains: losses, error cases, ISODATA's centres, who answers where."""
+    assert shown(tab)[:2] == pytest.approx(losses(play), rel=1e-6)
+    model, plots = play.system, tab.locator(".errref-widget figure > svg")
+    assert plots.nth(0).locator(".errref-error").count() == model.summary_["n_errors"]
+    width = float(plots.nth(0).locator("svg").get_attribute("width"))
+    tips = [path.get_attribute("d") for path in plots.nth(0).locator(".errref-centre").all()]
+    centres = [2 * (float(d[1:].split(",")[0]) + 6) / width - 1 for d in tips]
+    assert centres == pytest.approx(model.clusterer_.cluster_centers_[:, 0].tolist(), abs=1e-9)
+    bands = [
+        (float(r.get_attribute("x")), int(r.get_attribute("data-network"))) for r in plots.nth(1).locator("rect").all()
+    ]
+    routes = model.route(X_TEST[:, None])
+    borders = [0, *(np.flatnonzero(np.diff(routes)) + 1)]
+    assert [k for _, k in bands] == routes[borders].tolist()
+    assert [x for x, _ in bands] == pytest.approx([width * b / N_TEST for b in borders])
+
+
+def curve_at(tab, plot, layer, x):
+    """Height at x of the curve of a layer, in units of its plot, from 0 at the top to 1 at the foot."""
+    area = tab.locator(".errref-widget figure > svg").nth(plot).locator("svg")
+    points = area.locator(f".errref-{layer} path").first.get_attribute("d").replace("L", "M").split("M")[1:]
+    places = np.array([point.split(",") for point in points], dtype=float)
+    at = (x + 1) / 2 * float(area.get_attribute("width"))
+    return float(np.interp(at, *places.T)) / float(area.get_attribute("height"))
+
+
+def test_the_default_state_is_trained_on_arrival_and_is_that_of_python(address, chromium):
+    with opened(chromium, address) as tab:
+        settle(tab, '[data-state="rival"]')
+        play = Playground()
+        rival = float(np.mean((play.rival.predict(X_TEST[:, None]) - play.target(X_TEST)) ** 2))
+        for ours, theirs in zip(shown(tab), [*losses(play), rival], strict=True):
+            assert abs(math.log10(ours / theirs)) < 0.05
+        assert f"width {play.rival.hidden}" in tab.locator("tbody tr").nth(2).inner_text()
+
+
+def test_keys_change_what_is_drawn_to_what_python_computes(address, chromium):
+    with opened(chromium, address) as tab:
+        settle(tab)
+        press(tab, "steps", "ArrowLeft", 4)
+        press(tab, "learning rate", "ArrowRight", 6)
+        press(tab, "seed", "ArrowRight", 3)
+        press(tab, "aimed clusters", "ArrowRight", 1)
+        press(tab, "least distance", "ArrowRight", 3)
+        settle(tab)
+        settings = {"steps": 1000, "learning_rate": 1e-2, "seed": 3, "n_clusters": 4, "min_distance": 0.1}
+        agrees(tab, Playground(**settings))
+        assert control(tab, "learning rate").get_attribute("aria-valuetext") == "0.01"
+        control(tab, "function").select_option("quartic")
+        control(tab, "rule").select_option("rms")
+        press(tab, "times the RMS error", "ArrowLeft", 1)
+        press(tab, "fewest samples", "ArrowRight", 5)
+        press(tab, "width", "ArrowLeft", 4)
+        press(tab, "largest deviation", "ArrowRight", 4)
+        settle(tab)
+        settings |= {
+            "function": "quartic",
+            "rule": "rms",
+            "factor": 0.75,
+            "min_samples": 6,
+            "hidden": 6,
+            "max_std": 0.2,
+        }
+        agrees(tab, Playground(**settings))
+        assert control(tab, "worst share").is_hidden()
+
+
+def test_a_function_is_drawn_with_the_pointer_and_with_keys(address, chromium):
+    with opened(chromium, address) as tab:
+        press(tab, "steps", "ArrowLeft", 4)
+        press(tab, "learning rate", "ArrowRight", 6)
+        control(tab, "function").select_option("drawn")
+        settle(tab)
+        box = tab.locator(".errref-widget figure > svg").nth(0).bounding_box()
+        unit = box["width"] / 360  # of a picture of 360 by 230, whose axes span 318 by 198 from (34, 8)
+
+        def spot(x, y):
+            return box["x"] + unit * (34 + 318 * (x + 1) / 2), box["y"] + unit * (8 + 198 * (1.65 - y) / 3.3)
+
+        tab.mouse.move(*spot(-0.5, 0.8))
+        tab.mouse.down()
+        tab.mouse.move(*spot(0.5, -0.8), steps=5)
+        tab.mouse.up()
+        tab.mouse.move(*spot(0.9, 1.0))  # no longer pressed
+        press(tab, "point", "Home", 1)
+        heights = []
+        for _ in range(KNOTS):
+            heights.append(float(control(tab, "height there").get_attribute("aria-valuetext")))
+            tab.keyboard.press("ArrowRight")
+        knots = np.linspace(-1, 1, KNOTS)
+        expected = np.where(np.abs(knots) <= 0.5, -1.6 * knots, FUNCTIONS["jump-piecewise"](knots).clip(-1.5, 1.5))
+        np.testing.assert_allclose(heights, expected, rtol=0, atol=0.05)  # a pixel is 0.02 high
+        settle(tab)
+        common = {"function": "drawn", "steps": 1000, "learning_rate": 1e-2}
+        agrees(tab, Playground(**common, drawn=heights))
+        press(tab, "point", "Home", 1)
+        press(tab, "height there", "End", 1)
+        settle(tab)
+        agrees(tab, Playground(**common, drawn=[1.5, *heights[1:]]))
+        assert curve_at(tab, 0, "target", -1) == pytest.approx(0.15 / 3.3, abs=0.01)
+
+
+def test_what_cannot_be_trained_is_said(address, chromium):
+    with opened(chromium, address) as tab:
+        settle(tab)
+        press(tab, "worst share", "Home", 1)
+        press(tab, "fewest samples", "End", 1)
+        settle(tab, '[data-state="error"]')
+        assert tab.locator("[role=status]").inner_text() == "min_samples=40 is more than n_samples=13; make it smaller."
+
+
+def test_a_long_training_shows_its_way_and_gives_way_to_a_newer_one(address, chromium):
+    with opened(chromium, address) as tab:
+        settle(tab)
+        press(tab, "width", "End", 1)
+        press(tab, "steps", "End", 1)
+        tab.wait_for_function("document.querySelector('[role=status]').textContent.startsWith('training')")
+        root = tab.locator(".errref-widget")
+        before = int(root.get_attribute("data-systems"))
+        assert root.get_attribute("data-state") == "training"
+        press(tab, "steps", "Home", 1)
+        assert control(tab, "steps").get_attribute("aria-valuetext") == "0"
+        settle(tab)
+        assert int(root.get_attribute("data-systems")) == before + 1
+        assert shown(tab)[:2] == pytest.approx(losses(Playground(hidden=50, steps=0)), rel=1e-9)
+
+
+def test_the_retraining_rate_is_printed(address, chromium, capsys):
+    with opened(chromium, address) as tab:
+        settle(tab)
+        root, taken = tab.locator(".errref-widget"), []
+        before, start = int(root.get_attribute("data-systems")), time.monotonic()
+        systems, seconds = 0, 0.0
+        while systems < 8 and seconds < PATIENCE / 1000:  # the control never rests
+            press(tab, "seed", "ArrowRight", 1)
+            tab.wait_for_timeout(15)
+            systems, seconds = int(root.get_attribute("data-systems")) - before, time.monotonic() - start
+            taken.append(float(root.get_attribute("data-milliseconds")))
+        with capsys.disabled():
+            words = f"{systems / seconds:.1f} re-trainings a second while dragging"
+            print(f"\nChromium: {words}, {np.median(taken):.0f} ms each")
+        assert systems == 8, "dragging must show systems on the way, not only its end"
+
+
+def test_keys_stay_in_the_figure(address, chromium):
+    with opened(chromium, address) as tab:
+        settle(tab)
+        tab.evaluate("window.heard = 0; document.addEventListener('keydown', () => window.heard++)")
+        press(tab, "seed", "ArrowRight", 2)
+        assert tab.evaluate("window.heard") == 0
+        tab.evaluate("document.activeElement.blur()")
+        tab.keyboard.press("ArrowRight")
+        assert tab.evaluate("window.heard") == 1
+
+
+def test_the_still_picture_stands_where_scripts_are_off_and_only_there(address, chromium):
+    with opened(chromium, address, java_script_enabled=False) as tab:
+        picture = tab.locator(".cell_output img")
+        assert picture.is_visible() and len(picture.get_attribute("alt")) > 50
+    with opened(chromium, address) as tab:
+        settle(tab)
+        assert tab.locator(".cell_output img").is_hidden()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_it_all_in_light_and_dark(scheme, address, chromium):
+    with opened(chromium, address, color_scheme=scheme) as tab:
+        tab.set_viewport_size({"width": 390, "height": 844})
+        settle(tab)
+        assert tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        for part in tab.locator(".errref-widget :is(input, select, output, table, figure > svg)").all():
+            box = part.bounding_box()
+            assert box is None or (box["x"] >= 0 and box["x"] + box["width"] <= 390.5)
+        colours = "(e) => [getComputedStyle(e).fill, getComputedStyle(document.body).backgroundColor]"
+        ink, paper = tab.locator(".errref-widget svg text").first.evaluate(colours)
+        assert contrast(ink, paper) > 4.5
+
+
+def contrast(a, b):
+    """Ratio of contrast of two CSS colours, by WCAG 2."""
+
+    def luminance(colour):
+        parts = np.array([float(part) for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]) / 255
+        return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+
+    low, high = sorted([luminance(a), luminance(b)])
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_two_figures_on_a_page_do_not_disturb_each_other(chromium, tmp_path):
+    kind = "application/vnd.jupyter.widget-"
+    plays = [Playground(steps=500, seed=1), Playground(function="cubic", steps=500, seed=2)]
+    states = {f"m{k}": {"model_module": "anywidget", "state": values(play)} for k, play in enumerate(plays)}
+    views = "".join(f'<script type="{kind}view+json">{{"model_id": "m{k}"}}</script>' for k in range(2))
+    state = json.dumps({"state": states}).replace("</", "<\\/")
+    loader = (ROOT / "book" / "_static" / "widgets.js").read_text()
+    body = f'{views}<script type="{kind}state+json">{state}</script><script>{loader}</script>'
+    (tmp_path / "page.html").write_text(
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>x</title><body>{body}'
+    )
+    with opened(chromium, (tmp_path / "page.html").as_uri()) as tab:
+        tab.wait_for_function("document.querySelectorAll('[data-state=rival]').length === 2")
+        seen = [tab.locator(".errref-widget").nth(k) for k in range(2)]
+        second = seen[1].inner_text()
+        control(seen[0], "seed").press("ArrowRight")
+        tab.wait_for_function("document.querySelector('.errref-widget').dataset.systems === '2'")
+        assert seen[1].inner_text() == second and seen[1].get_attribute("data-systems") == "1"
+        assert shown(seen[1])[:2] == pytest.approx(losses(plays[1]), rel=1e-6)
+
+
+def values(play):
+    return {name: value for name, value in play.get_state().items() if name != "layout"}
