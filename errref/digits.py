@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -73,26 +75,28 @@ def digest(rows: Iterable[Row], by: Sequence[str] = ()) -> str:
     """Every number of some rows condensed, so that a page which prints it shows when a single one changes.
 
     One paragraph a configuration, whatever the order of the rows; configurations with a ``grid`` key share one, and so
-    do those that agree in the settings which ``by`` names, if it does. Whole
-    numbers are added up; of others stands the mean of log10 of their size, and how many are zero or negative.
+    do those that agree in the settings which ``by`` names, if it does. After the number of rows stands a hash of all
+    their numbers, in which the last digit of a single one shows. Whole numbers are added up; of others stands the mean
+    of log10 of their size, and how many are zero or negative.
 
     >>> print(digest(Row("toy", {"b": 1}, seed, {"loss": 10.0**-seed, "steps": 7}) for seed in range(4)))
-    b=1: 4 rows
+    b=1: 4 rows, h5da1e9dd
         loss=-1.500000 steps=28
     """
     columns: dict[str, dict[str, list[float]]] = {}
-    sizes: dict[str, int] = {}
+    texts: dict[str, list[str]] = {}
     for row in rows:
         settings = " ".join(f"{key}={value}" for key, value in row.config.items() if not by or key in by)
         name = "grid" if "grid" in row.config else settings
-        sizes[name] = sizes.get(name, 0) + 1
+        texts.setdefault(name, []).append(json.dumps([row.config, row.seed, row.numbers], sort_keys=True))
         for number, value in row.numbers.items():
             columns.setdefault(name, {}).setdefault(number, []).append(value)
     paragraphs = []
     for name, column in sorted(columns.items()):
         text = " ".join(f"{number}={condensed(values)}" for number, values in column.items())
         lines = textwrap.wrap(text, 100, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
-        paragraphs.append("\n".join([f"{name}: {sizes[name]} rows", *lines]))
+        exact = hashlib.sha256("\n".join(sorted(texts[name])).encode()).hexdigest()[:8]
+        paragraphs.append("\n".join([f"{name}: {len(texts[name])} rows, h{exact}", *lines]))
     return "\n".join(paragraphs)
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "RecordError",
     "Row",
     "evaluate",
+    "numbers_of",
     "pack",
     "packaged",
     "packed_file",
@@ -259,8 +260,11 @@ def _exclusive(path: Path) -> Iterator[int]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not os.path.samestat(os.fstat(file), os.stat(path)):  # another process removed it in between
                 raise BlockingIOError
-        except OSError:
+        except BlockingIOError:
             raise RecordError(f"{path} is being written by another run; wait for it, or end it.") from None
+        except OSError as error:
+            mend = "name a folder on a disk of this machine with --results."
+            raise RecordError(f"{path} cannot be locked ({error.strerror}); {mend}") from None
         content = path.read_bytes()
         torn = len(content) - content.rfind(b"\n") - 1
         if torn:

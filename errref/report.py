@@ -13,6 +13,7 @@ from typing import Any
 from errref import claims, records
 from errref.claims import Claim, Reading, Verdict
 from errref.digits import NONE, digest, found, holds, n_of, show, statistic_of, summary
+from errref.records import Row
 
 __all__ = [
     "Box",
@@ -26,7 +27,6 @@ __all__ = [
     "scorecard",
     "verdicts",
 ]
-from errref.records import Row
 
 
 def rows_of(claim: Claim, folder: str | Path | None = None) -> list[Row]:

@@ -122,7 +122,9 @@ def sweep(means: Crew, experiment: str, run: Experiment, work: Work, *, progress
         from cloudpickle import dumps
 
         measure = partial(_measure_there, software(), dumps(measure))
-    parallel = Parallel(n_jobs=means.threads, backend=means.joblib, return_as="generator_unordered")
+    # Workers may join a cluster later, so it gets all pieces at once; a batch of several would lose finished rows.
+    dispatch = {"batch_size": 1, "pre_dispatch": "all" if means.backend == "dask" else "2 * n_jobs"}
+    parallel = Parallel(n_jobs=means.threads, backend=means.joblib, return_as="generator_unordered", **dispatch)
     rows = parallel(delayed(measure)(config, seed) for config, seed in work)
     with warnings.catch_warnings(), closing(rows):
         warnings.filterwarnings("ignore", r"\d+ tasks ")  # joblib's advice about a sweep that ends early

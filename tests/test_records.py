@@ -465,7 +465,7 @@ def test_reading_costs_little_more_than_parsing(tmp_path, monkeypatch):
     records.pack("study", tmp_path)
 
     def best(run):
-        return min(timeit.repeat(run, number=1, repeat=5))
+        return min(timeit.repeat(run, number=1, repeat=5, timer=time.process_time))
 
     assert best(lambda: records.read("study", tmp_path)) < 5 * best(lambda: [json.loads(text) for text in texts])
 

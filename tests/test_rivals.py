@@ -29,7 +29,7 @@ def test_points(own):
 @pytest.fixture(scope="module")
 def found(own, test_points):
     """Answers, parameters and steps of every system, by name."""
-    systems = [*rivals.reflections(own, *test_points), *rivals.rivals(own, test_points[0])]
+    systems = [*rivals.reflections(own, *test_points), *rivals.rivals(own, *test_points)]
     return {name: rest for name, *rest in systems}
 
 
@@ -128,7 +128,7 @@ def test_the_second_reflection_starts_its_experts_elsewhere(own, found, test_poi
 
 def test_the_ensemble_is_a_mean_and_no_two_systems_are_the_same(found, test_points):
     losses = {name: loss(answers, test_points[1]) for name, (answers, _, _) in found.items()}
-    assert set(losses) == {"base", "reflection", *rivals.FAIR, *rivals.VARIANTS, *rivals.TREES}
+    assert set(losses) == {"base", "reflection", *rivals.FAIR, *rivals.VARIANTS, *rivals.OTHER_COST, *rivals.TREES}
     same = [name for name in losses if sum(value == losses[name] for value in losses.values()) > 1]
     assert set(same) <= {"base", "long", "restarts"}
 

@@ -55,7 +55,7 @@ def keys(folder):
 
 
 def until(true):
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while not true() and time.monotonic() < end:
         time.sleep(0.01)
     assert true()
@@ -136,7 +136,7 @@ def cluster():
 @pytest.fixture
 def scheduler(cluster):
     """The address; both workers are there again, whatever the test before did to them."""
-    cluster.wait_for_workers(2, timeout=30)
+    cluster.wait_for_workers(2, timeout=120)
     return cluster.scheduler_address
 
 
@@ -193,7 +193,7 @@ def test_a_worker_that_is_killed_costs_no_row_and_repeats_none(scheduler, tmp_pa
         finished = (tmp_path / "study.jsonl").read_text().splitlines()[:8]
         assert recorded(tmp_path) < len(WORK), "the sweep ended before the worker was killed"
     finally:
-        sweep.join(timeout=60)
+        sweep.join(timeout=180)
     assert keys(tmp_path) == KEYS
     assert (tmp_path / "study.jsonl").read_text().splitlines()[:8] == finished
     pids = {row.numbers["pid"] for row in records.read("study", tmp_path)}
@@ -203,7 +203,7 @@ def test_a_worker_that_is_killed_costs_no_row_and_repeats_none(scheduler, tmp_pa
 SWEEP = """
 import sys
 from tests.test_sweeps import record
-record(sys.argv[1], scheduler=sys.argv[2] if len(sys.argv) > 2 else None)
+record(sys.argv[1], **({"scheduler": sys.argv[2]} if len(sys.argv) > 2 else {"jobs": 2}))
 """
 
 
@@ -331,10 +331,10 @@ def test_the_second_command_on_one_file_is_refused_and_the_first_is_not_disturbe
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         until(lambda: recorded(tmp_path) > 0)
-        second = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        second = subprocess.run(command, capture_output=True, text=True, timeout=180)
     finally:
         (tmp_path / "hold").unlink()
-        status = first.wait(timeout=60)
+        status = first.wait(timeout=180)
     assert (second.returncode, second.stdout, second.stderr.count("\n"), status) == (2, "", 1, 0)
     assert "study.jsonl is being written by another run; wait for it, or end it." in second.stderr
     assert keys(tmp_path) == KEYS and len(records.runs("study", tmp_path)) == 1

@@ -41,7 +41,9 @@ def outcomes(rows: Iterable[Any], loss: str, **select: Any) -> Outcomes:
     for row in rows:
         if select.items() <= row.config.items():
             systems.setdefault(tuple(row.config.values()), {})[row.seed] = row
-    seeds = sorted(set.intersection(*map(set, systems.values())))
+    seeds = sorted(set.intersection(*map(set, systems.values()))) if systems else []
+    if not seeds:
+        raise ValueError(f"No seed has rows of all systems of {select}; mend the selection, or record the rows.")
     found = [[of[seed] for seed in seeds] for of in systems.values()]
     base, reflection = (
         np.array([[row.numbers[f"{name}_{loss}"] for row in line] for line in found]) for name in ("base", "reflection")

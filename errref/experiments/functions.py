@@ -145,17 +145,17 @@ class Systems:
         )
         return model.set_params(**changes).fit(self.X, self.y)
 
-    def ablations(self) -> dict[str, ErrorReflectionRegressor]:
-        """The method with one stage replaced by something that knows nothing."""
+    def ablations(self) -> dict[str, dict[str, Any]]:
+        """What `reflect` changes so that one stage is replaced by something that knows nothing."""
         n = len(self.y)
         half = np.random.default_rng(self.seed).permutation(n) < n // 2
         return {
-            "no_general": self.reflect(errors=np.ones(n, dtype=bool)),
-            "random_errors": self.reflect(errors=half),
-            "one_cluster": self.reflect(clusterer=KMeans(1)),
-            "random_clusters": self.reflect(clusterer=ShuffledLabels(Isodata(n_clusters=N_CLUSTERS))),
-            "constant_experts": self.reflect(expert=DummyRegressor()),
-            "random_gate": self.reflect(gate=DummyClassifier(strategy="stratified")),
+            "no_general": {"errors": np.ones(n, dtype=bool)},
+            "random_errors": {"errors": half},
+            "one_cluster": {"clusterer": KMeans(1)},
+            "random_clusters": {"clusterer": ShuffledLabels(Isodata(n_clusters=N_CLUSTERS))},
+            "constant_experts": {"expert": DummyRegressor()},
+            "random_gate": {"gate": DummyClassifier(strategy="stratified")},
         }
 
     def parameters(self, model: ErrorReflectionRegressor | None = None) -> int:
@@ -181,7 +181,8 @@ class Systems:
         answer = model.predict(X_test)
         neighbour = KNeighborsClassifier(1).fit(self.X, model.routes_)
         train_base = self.general.predict(self.X)
-        systems: dict[str, Any] = {**self.ablations(), **self.rivals()}
+        ablations = {name: self.reflect(**changes) for name, changes in self.ablations().items()}
+        systems: dict[str, Any] = {**ablations, **self.rivals()}
         losses = {name: mean_squared(system.predict(X_test), y_test) for name, system in systems.items()}
         rms_base, rms = np.sqrt(mean_squared(base, y_test)), np.sqrt(mean_squared(answer, y_test))
         return {

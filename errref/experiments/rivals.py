@@ -51,8 +51,10 @@ VARIANTS = {
     "random_clusters": "random clusters",
     "no_general": "all data clustered",
     "oracle": "oracle gate",
+    "oracle_restarts": "oracle over restarts",
     "twice": "reflected twice",
 }
+OTHER_COST = {"wide_short": "wide, equal arithmetic"}  # a step costs as much as it has units times samples
 TREES = {"trees": "gradient boosting"}  # with trees, whose parameters and steps are not those of networks
 
 
@@ -66,7 +68,7 @@ def run(config: dict[str, Any], seed: int) -> dict[str, float]:
     X, y = data(config, TEST_SAMPLES)
     own = Systems(config, seed)
     row: dict[str, float] = {}
-    for name, answers, n_parameters, n_steps in (*reflections(own, X, y), *rivals(own, X)):
+    for name, answers, n_parameters, n_steps in (*reflections(own, X, y), *rivals(own, X, y)):
         row[name] = mean_squared(answers, y)
         row[f"parameters_{name}"], row[f"steps_{name}"] = n_parameters, n_steps
     return row
@@ -79,23 +81,27 @@ def reflections(own: Systems, X: Array, y: Array) -> Iterator[System]:
     """The base network, error reflection, and error reflection with a part changed; all share the base network."""
     steps = own.config["steps"]
     yield "base", own.general.predict(X), count_parameters(own.general), steps
-    models = {"reflection": own.reflection, **own.ablations(), "kmeans": own.reflect(clusterer=KMeans(N_CLUSTERS))}
+    changes: dict[str, dict[str, Any]] = {"kmeans": {"clusterer": KMeans(N_CLUSTERS)}, **own.ablations()}
     for name in ("reflection", "kmeans", "one_cluster", "random_clusters", "no_general"):
-        model = models[name]
+        model = own.reflection if name == "reflection" else own.reflect(**changes[name])
         yield name, model.predict(X), own.parameters(model), own.steps(model)
     each = own.reflection.predict_each(X)
-    best = np.argmin(np.abs(each - y[:, None]), axis=1)
-    yield "oracle", each[np.arange(len(each)), best], own.parameters(), own.steps()
+    yield "oracle", closest(each, y), own.parameters(), own.steps()
     again = own.reflect(estimator=FrozenEstimator(own.reflection), random_state=own.seed + SECOND)
     added = sum(count_parameters(part) for part in (*again.experts_, again.gate_))
     yield "twice", again.predict(X), own.parameters() + added, own.steps() + own.steps(again) - steps
 
 
+def closest(each: Array, y: Array) -> Array:
+    """Of the answers (n, k) of some networks the one that is closest to the truth, at every point: an oracle."""
+    return each[np.arange(len(y)), np.argmin(np.abs(each - y[:, None]), axis=1)]
+
+
 # -- rivals ------------------------------------------------------------------------------------------------------------
 
 
-def rivals(own: Systems, X: Array) -> Iterator[System]:
-    """Every rival, trained on the samples of ``own``, with its answers at X."""
+def rivals(own: Systems, X: Array, y: Array) -> Iterator[System]:
+    """Every rival, trained on the samples of ``own``, with its answers at X; only the oracle sees the truth y there."""
     samples, n_networks = (own.X, own.y), len(own.reflection.networks_)
     names = [f"network {k}" for k in range(n_networks)]
     starts = [int(s) for s in np.random.SeedSequence(own.seed).generate_state(n_networks, dtype=np.uint32)]
@@ -109,8 +115,11 @@ def rivals(own: Systems, X: Array) -> Iterator[System]:
         ("wide", one["wide"], own.config["steps"]),
         ("wide_long", wide_long, own.steps()),
         ("lbfgs", *lbfgs(own)),
+        ("wide_short", *equal_arithmetic(own)),
     ]:
         yield name, network.predict(X), count_parameters(network), steps
+    each = np.stack([network.predict(X) for network in restarts], axis=1)
+    yield "oracle_restarts", closest(each, y), sum(map(count_parameters, restarts)), len(restarts) * own.config["steps"]
     limits = {"alpha": 0, "tol": 0, "max_iter": own.steps(), "max_fun": own.steps()}
     mlp = MLPRegressor(hidden_layer_sizes=wide_long.hidden, solver="lbfgs", random_state=own.seed, **limits)
     yield "mlp", mlp.fit(*samples).predict(X), count_parameters(mlp), mlp.n_iter_
@@ -135,15 +144,23 @@ def rivals(own: Systems, X: Array) -> Iterator[System]:
             n_networks,
             hidden=units(own.parameters(), n_networks),
             hard=hard,
-            steps=own.steps() // n_networks,
+            steps=own.steps() // (n_networks + 1),  # the gate moves in every step too
             random_state=own.seed,
         ).fit(*samples)
         name = "mixture_hard" if hard else "mixture_soft"
-        yield name, mixture.predict(X), mixture.n_parameters_, n_networks * mixture.steps
+        yield name, mixture.predict(X), mixture.n_parameters_, (n_networks + 1) * mixture.steps
 
     trees = GradientBoostingRegressor(random_state=own.seed).fit(*samples)
     nodes = sum(tree.tree_.node_count for tree in trees.estimators_.flat)  # one number each: a threshold or a value
     yield "trees", trees.predict(X), nodes, trees.n_estimators_
+
+
+def equal_arithmetic(own: Systems) -> tuple[ReluRegressor, int]:
+    """The wide network, stopped when it has seen as many samples with as many units as error reflection has."""
+    hidden, steps = share(own, 1).hidden, own.config["steps"]
+    seen = 1 + np.mean(own.reflection.routes_ > 0)  # trainings on all samples: the base, and the experts together
+    steps = int(steps * seen * own.config["hidden"] / hidden)
+    return clone(own.network).set_params(hidden=hidden, steps=steps, random_state=own.seed).fit(own.X, own.y), steps
 
 
 def share(own: Systems, n_networks: int, aside: int = 0, fits: int = 1) -> ReluRegressor:

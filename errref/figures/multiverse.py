@@ -56,15 +56,18 @@ def curves(rows: Sequence[Row], loss: str = "squared") -> Figure:
 
 
 def _curve(ax: Axes, found: Outcomes, function: str) -> Array:
-    """Draw sorted medians in the range of their seeds, the default and the printed number; return the order."""
+    """Draw sorted medians in the range of their seeds, the default and the printed number; return the order.
+
+    What lies beyond the axis stands at its edge.
+    """
     left = 1 - found.reductions()
     order = np.argsort(-left)
-    seeds = np.clip(found.reflection / found.base, LEFT[-1] / 3, LEFT[0] * 3)[order]
+    shown, seeds = (np.clip(share, LEFT[-1] / 3, LEFT[0] * 3)[order] for share in (left, found.reflection / found.base))
     ranks = np.arange(len(left))
     ax.vlines(ranks, seeds.min(axis=1), seeds.max(axis=1), color=SYSTEM, alpha=0.25, linewidth=0.8)
-    ax.plot(ranks, left[order], ".", color=SYSTEM, markersize=2.5, label="one choice set")
+    ax.plot(ranks, shown, ".", color=SYSTEM, markersize=2.5, label="one choice set")
     for k in np.flatnonzero([DEFAULT.items() <= found.configs[i].items() for i in order]):
-        ax.plot(k, left[order[k]], "o", color=ONE, markersize=7, label="the default")
+        ax.plot(k, shown[k], "o", color=ONE, markersize=7, label="the default")
     if function in PRINTED:
         printed = 1 - float(PRINTED[function][2]) / 100
         paper_mark(ax, np.sum(left > printed), printed)

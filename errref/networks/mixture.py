@@ -1,4 +1,4 @@
-"""Adaptive mixtures of local experts (Jacobs, Jordan, Nowlan and Hinton 1991) on a line: networks and gate at once."""
+"""Mixtures of networks on a line, after Jacobs, Jordan, Nowlan and Hinton (1991): networks and gate trained at once."""
 
 from typing import Any
 
@@ -124,7 +124,8 @@ def gradient(x, y, M, hard, variance, theta, switches, result):
     As in `errref.exact`, a unit is active on one side of its switch, so that sums over its samples are differences of
     prefix sums. ``x`` is sorted and stands between -inf and inf; ``switches`` are those of the last call, or zeros.
     For a hard mixture the loss is, up to constant factors, the negative logarithm of the likelihood under ``variance``;
-    a factor in front of the networks' part changes nothing for Adam, and is left out.
+    the factor 1 / (2 s^2) of the networks' part is left out: Adam ignores a constant factor, and this one, the inverse
+    of a mean over all samples, changes slowly.
     """
     n, H = y.size, units(theta.size, M)
     U = (M + 1) * H

@@ -29,7 +29,8 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
     learning_rate : float, default 1e-4
         Step size of Adam (Kingma and Ba 2015), with the defaults of torch.optim.Adam otherwise.
     batch_size : int or None, default None
-        Samples that a step sees, drawn anew in each epoch without replacement. None, or all samples and more: all.
+        Samples that a step sees, drawn anew in each epoch without replacement, so that only a batch which spans two
+        epochs can hold a sample twice. None, or all samples and more: all.
     init : {"torch", "he", "spread"} or tuple, default "torch"
         Starting weights. "torch" draws them as torch.nn.Linear does: uniformly within 1 / sqrt(number of inputs of the
         layer). "he": normal with the variance 2 / number of inputs, biases 0 (He et al. 2015). "spread": as "torch" at
