@@ -200,7 +200,8 @@ def _check(given: argparse.Namespace) -> int:
         if claim.second is None:
             raise ValueError(f"Claim {claim.id!r} has no second rule; leave out --full.")
         claim = claim.second
-    recorded = claims.judge(claim, report.rows_of(claim, given.results))
+    old = report.rows_of(claim, given.results)
+    recorded = claims.judge(claim, old)
     print(f"{claim.label}: {claim.claim}\npaper ({claim.where}): {claim.paper or '–'}")
     if claim.rule is None or claim.kind == "untestable":
         print(f"verdict: {recorded.word}" + (f". {claim.note}" if claim.note else ""))
@@ -213,20 +214,19 @@ def _check(given: argparse.Namespace) -> int:
     if given.seeds < 2:
         raise ValueError("--seeds must be at least 2: one seed has no interval.")
     small = claims.quick(claim)
-    rows = _measure(small, given)
+    new = _measure(small, {row.seed for row in old}, given)
     if report.late([claim], given.results):
         print("  (the rule was written or changed after rows were recorded)")
     if small is not claim:
         print(f"  (measured at a smaller scale, {claim.rule['quick']}, and compared with rows of that scale)")
-    return _compare(small, report.rows_of(claim, given.results), rows, recorded.word)
+    return _compare(small, old, new, recorded.word)
 
 
-def _measure(claim: Claim, given: argparse.Namespace) -> list[Row]:
-    """Fresh rows of the configurations that the claim's readings use, on the first seeds that are not recorded."""
+def _measure(claim: Claim, taken: set[int], given: argparse.Namespace) -> list[Row]:
+    """Fresh rows of the configurations that the claim's readings use, on the first seeds that are not taken."""
     assert claim.experiment is not None
     module = experiments.load(claim.experiment)
     means = _means(given, module)
-    taken = {row.seed for row in report.rows_of(claim, given.results)}
     first = max(taken, default=999) + 1
     used = claims.sample(claim, [config for config in module.configurations() if claims.uses(claim, config)])
     if not used:

@@ -260,7 +260,7 @@ def _exclusive(path: Path) -> Iterator[int]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not os.path.samestat(os.fstat(file), os.stat(path)):  # another process removed it in between
                 raise BlockingIOError
-        except BlockingIOError:
+        except (BlockingIOError, FileNotFoundError):  # the latter: packed meanwhile
             raise RecordError(f"{path} is being written by another run; wait for it, or end it.") from None
         except OSError as error:
             mend = "name a folder on a disk of this machine with --results."
