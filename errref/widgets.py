@@ -16,13 +16,13 @@ import traitlets
 from anywidget import AnyWidget
 
 from errref.datasets import FUNCTIONS, samples
+from errref.experiments.functions import BASE, TEST_SAMPLES
 from errref.figures import COLOURS
 from errref.isodata import Isodata
 from errref.networks import ReluRegressor
 from errref.reflection import ErrorReflectionRegressor
 
 Array = np.ndarray
-N_SAMPLES, N_TEST = 256, 4096  # as in the chapter on the function table; no test point is a training point
 KNOTS = 33  # evenly spaced on [-1, 1]; a drawn function is straight between them
 DRAWING = ("drawing", "playground")  # the modules of the page, those they need first
 ENGINE = ("random", "training", "isodata", "reflection", "worker")  # and those of the thread that trains
@@ -96,7 +96,7 @@ class Playground(AnyWidget):
     def _hand_over(self) -> dict[str, Any]:
         """What the script must not say again: coefficients, colours and sizes."""
         functions = {name: [f.left.coef.tolist(), f.right.coef.tolist()] for name, f in FUNCTIONS.items()}
-        sizes = {"n_samples": N_SAMPLES, "n_test": N_TEST, "knots": KNOTS}
+        sizes = {"n_samples": BASE["n_samples"], "n_test": TEST_SAMPLES, "knots": KNOTS}
         return {"functions": functions, "colours": COLOURS, **sizes}
 
     @traitlets.default("drawn")
@@ -114,7 +114,7 @@ class Playground(AnyWidget):
 
     def samples(self) -> tuple[Array, Array]:
         """Training data: ``X`` of shape (256, 1) and ``y`` of shape (256,)."""
-        return samples(self.target, N_SAMPLES)
+        return samples(self.target, BASE["n_samples"])
 
     @property
     def system(self) -> ErrorReflectionRegressor:
@@ -131,7 +131,10 @@ class Playground(AnyWidget):
 
     @property
     def rival(self) -> ReluRegressor:
-        """One network with as many trained numbers as all networks of `system`, and as many steps as each of them."""
+        """One network with at most as many trained numbers as all networks of `system`, and at most 2 fewer.
+
+        It is trained for as many steps as each of them.
+        """
         total = len(self.system.networks_) * (3 * self.hidden + 1)
         network = ReluRegressor((total - 1) // 3, self.steps, self.learning_rate, random_state=self.seed)
         return network.fit(*self.samples())

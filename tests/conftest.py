@@ -59,7 +59,7 @@ def javascript():
     return run
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
     """A browser without a window."""
     path = shutil.which("chromium") or shutil.which("google-chrome")

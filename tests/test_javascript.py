@@ -5,9 +5,10 @@ import pytest
 
 from errref import exact
 from errref.datasets import FUNCTIONS, even
+from errref.experiments.functions import TEST_SAMPLES
 from errref.isodata import Isodata
 from errref.networks import ReluRegressor
-from errref.widgets import ENGINE, KNOTS, N_TEST, Playground, script
+from errref.widgets import ENGINE, KNOTS, Playground, script
 
 MODULES = script(tuple(name for name in ENGINE if name != "worker"))
 FINISH = (
@@ -132,7 +133,7 @@ def test_systems_have_the_same_error_cases_clusters_and_routes(pairs):
 
 
 def test_systems_answer_alike_everywhere(pairs):
-    x = even(N_TEST)[:, None]
+    x = even(TEST_SAMPLES)[:, None]
     for play, model, found in pairs:
         assert found["x"] == x[:, 0].tolist() and found["who"] == model.route(x).tolist()
         np.testing.assert_allclose(found["y"], play.target(x[:, 0]), rtol=0, atol=1e-14)
@@ -177,7 +178,7 @@ def test_the_retraining_rate_is_printed_and_the_long_run_agrees(javascript, caps
       const { user, system } = process.cpuUsage(processor), rate = 5000 / (performance.now() - start);
       return { rate, perProcessor: 5e6 / (user + system), losses: describe(given, one()).losses };
     })()"""
-    found, model, x = javascript(MODULES + FINISH, timed, settings(play)), play.system, even(N_TEST)
+    found, model, x = javascript(MODULES + FINISH, timed, settings(play)), play.system, even(TEST_SAMPLES)
     with capsys.disabled():
         words = f"{found['rate']:.1f} re-trainings a second, {found['perProcessor']:.1f} a second of processor time"
         print(f"\nNode.js, {len(model.networks_)} networks of 20,000 steps: {words}")

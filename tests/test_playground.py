@@ -5,6 +5,7 @@ import functools
 import http.server
 import json
 import math
+import re
 import threading
 import time
 
@@ -14,13 +15,14 @@ import pytest
 import traitlets
 
 from errref.datasets import FUNCTIONS, even
+from errref.experiments.functions import TEST_SAMPLES
 from errref.isodata import Isodata
 from errref.networks import ReluRegressor
 from errref.reflection import ErrorReflectionRegressor
-from errref.widgets import DRAWING, ENGINE, KNOTS, N_TEST, Playground, above_rms, script, static
+from errref.widgets import DRAWING, ENGINE, KNOTS, Playground, above_rms, script, static
 from tests.conftest import ROOT
 
-X_TEST = even(N_TEST)
+X_TEST = even(TEST_SAMPLES)
 PATIENCE = 120_000  # milliseconds that a busy machine may take for what takes a laptop a tenth of a second
 TRAINED = '[data-state="system"], [data-state="rival"]'
 
@@ -109,8 +111,11 @@ def served(folder):
     """The address of a folder, over http from this machine."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 @contextlib.contextmanager
@@ -181,7 +186,7 @@ def agrees(tab, play):
     routes = model.route(X_TEST[:, None])
     borders = [0, *(np.flatnonzero(np.diff(routes)) + 1)]
     assert [k for _, k in bands] == routes[borders].tolist()
-    assert [x for x, _ in bands] == pytest.approx([width * b / N_TEST for b in borders])
+    assert [x for x, _ in bands] == pytest.approx([width * b / TEST_SAMPLES for b in borders])
 
 
 def curve_at(tab, plot, layer, x):
@@ -240,6 +245,7 @@ def test_a_function_is_drawn_with_the_pointer_and_with_keys(address, chromium):
         press(tab, "learning rate", "ArrowRight", 6)
         control(tab, "function").select_option("drawn")
         settle(tab)
+        tab.evaluate("window.held = 0; document.addEventListener('gotpointercapture', () => window.held++)")
         box = tab.locator(".errref-widget figure > svg").nth(0).bounding_box()
         unit = box["width"] / 360  # of a picture of 360 by 230, whose axes span 318 by 198 from (34, 8)
 
@@ -251,6 +257,10 @@ def test_a_function_is_drawn_with_the_pointer_and_with_keys(address, chromium):
         tab.mouse.move(*spot(0.5, -0.8), steps=5)
         tab.mouse.up()
         tab.mouse.move(*spot(0.9, 1.0))  # no longer pressed
+        tab.mouse.down(button="right")
+        tab.mouse.move(*spot(0.6, -1.0), steps=5)
+        tab.mouse.up(button="right")
+        assert tab.evaluate("window.held") == 1
         press(tab, "point", "Home", 1)
         heights = []
         for _ in range(KNOTS):
@@ -267,6 +277,9 @@ def test_a_function_is_drawn_with_the_pointer_and_with_keys(address, chromium):
         settle(tab)
         agrees(tab, Playground(**common, drawn=[1.5, *heights[1:]]))
         assert curve_at(tab, 0, "target", -1) == pytest.approx(0.15 / 3.3, abs=0.01)
+        control(tab, "function").select_option("cubic")
+        tab.locator(".errref-widget figure > svg").nth(0).click()
+        assert tab.evaluate("window.held") == 1, "a page is scrolled with the finger where nothing is drawn"
 
 
 def test_what_cannot_be_trained_is_said(address, chromium):
@@ -275,7 +288,28 @@ def test_what_cannot_be_trained_is_said(address, chromium):
         press(tab, "worst share", "Home", 1)
         press(tab, "fewest samples", "End", 1)
         settle(tab, '[data-state="error"]')
-        assert tab.locator("[role=status]").inner_text() == "min_samples=40 is more than n_samples=13; make it smaller."
+        words = "min_samples=40 is more than n_samples=13; make it smaller."
+        assert tab.locator(".errref-words").inner_text() == words
+        tab.locator(f'[role=status]:text-is("{words}")').wait_for()
+
+
+def test_what_is_said_aloud_is_the_losses_once_the_controls_rest(address, chromium):
+    with opened(chromium, address) as tab:
+        settle(tab, '[data-state="rival"]')
+        tab.evaluate(
+            """window.said = [];
+            const status = document.querySelector('[role=status]');
+            new MutationObserver(() => said.push(status.textContent)).observe(status, {childList: true})"""
+        )
+        press(tab, "width", "ArrowRight", 10)  # long enough to show its progress
+        settle(tab, '[data-state="rival"]')
+        general, reflection, _ = (float(f"{loss:.3g}") for loss in shown(tab))
+        (said,) = tab.evaluate("window.said")
+        found = [float(number) for number in re.findall(r"network (\S+), of error reflection (\S+)\.$", said)[0]]
+        assert found == pytest.approx([general, reflection], rel=0.06)  # small numbers have two digits
+        assert tab.locator("output, [aria-live], [role=status]").count() == 1
+        names = [field.aria_snapshot() for field in tab.locator(".errref-control").all()]
+        assert any('slider "seed"' in name for name in names), names
 
 
 def test_a_long_training_shows_its_way_and_gives_way_to_a_newer_one(address, chromium):
@@ -283,7 +317,7 @@ def test_a_long_training_shows_its_way_and_gives_way_to_a_newer_one(address, chr
         settle(tab)
         press(tab, "width", "End", 1)
         press(tab, "steps", "End", 1)
-        tab.wait_for_function("document.querySelector('[role=status]').textContent.startsWith('training')")
+        tab.wait_for_function("document.querySelector('.errref-words').textContent.startsWith('training')")
         root = tab.locator(".errref-widget")
         before = int(root.get_attribute("data-systems"))
         assert root.get_attribute("data-state") == "training"
@@ -308,7 +342,7 @@ def test_the_retraining_rate_is_printed(address, chromium, capsys):
         with capsys.disabled():
             words = f"{systems / seconds:.1f} re-trainings a second while dragging"
             print(f"\nChromium: {words}, {np.median(taken):.0f} ms each")
-        assert systems == 8, "dragging must show systems on the way, not only its end"
+        assert systems >= 8, "dragging must show systems on the way, not only its end"
 
 
 def test_keys_stay_in_the_figure(address, chromium):
@@ -337,12 +371,16 @@ def test_a_phone_shows_it_all_in_light_and_dark(scheme, address, chromium):
         tab.set_viewport_size({"width": 390, "height": 844})
         settle(tab)
         assert tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-        for part in tab.locator(".errref-widget :is(input, select, output, table, figure > svg)").all():
+        for part in tab.locator(".errref-widget :is(input, select, .errref-value, table, figure > svg)").all():
             box = part.bounding_box()
             assert box is None or (box["x"] >= 0 and box["x"] + box["width"] <= 390.5)
         colours = "(e) => [getComputedStyle(e).fill, getComputedStyle(document.body).backgroundColor]"
         ink, paper = tab.locator(".errref-widget svg text").first.evaluate(colours)
         assert contrast(ink, paper) > 4.5
+        both = "(e) => [e.textContent, getComputedStyle(e).fill, getComputedStyle(e.previousElementSibling).fill]"
+        band = [number.evaluate(both) for number in tab.locator(".errref-who").all()]
+        assert {"G", "1"} <= {name for name, *_ in band}
+        assert all(contrast(ink, paper) > 4.5 for _, ink, paper in band)
 
 
 def contrast(a, b):
@@ -360,7 +398,13 @@ def test_two_figures_on_a_page_do_not_disturb_each_other(chromium, tmp_path):
     kind = "application/vnd.jupyter.widget-"
     plays = [Playground(steps=500, seed=1), Playground(function="cubic", steps=500, seed=2)]
     states = {f"m{k}": {"model_module": "anywidget", "state": values(play)} for k, play in enumerate(plays)}
-    views = "".join(f'<script type="{kind}view+json">{{"model_id": "m{k}"}}</script>' for k in range(2))
+    for name, code in {
+        "unreadable": "export default",
+        "failing": "export default {render() {throw Error('x')}}",
+    }.items():
+        states[name] = {"model_module": "anywidget", "state": {"_esm": code}}
+    names = ["unreadable", "failing", "m0", "m1"]
+    views = "".join(f'<script type="{kind}view+json">{{"model_id": "{name}"}}</script>' for name in names)
     state = json.dumps({"state": states}).replace("</", "<\\/")
     loader = (ROOT / "book" / "_static" / "widgets.js").read_text()
     body = f'{views}<script type="{kind}state+json">{state}</script><script>{loader}</script>'
@@ -369,6 +413,7 @@ def test_two_figures_on_a_page_do_not_disturb_each_other(chromium, tmp_path):
     )
     with opened(chromium, (tmp_path / "page.html").as_uri()) as tab:
         tab.wait_for_function("document.querySelectorAll('[data-state=rival]').length === 2")
+        assert tab.locator("body > div").count() == 2, "what fails leaves nothing behind"
         seen = [tab.locator(".errref-widget").nth(k) for k in range(2)]
         second = seen[1].inner_text()
         control(seen[0], "seed").press("ArrowRight")

@@ -55,8 +55,13 @@ async function start() {
     style(values._css ?? "");
     const el = document.createElement("div");
     script.after(el);
-    const figure = (await load(values._esm)).default;
-    await figure.render({ model: models.get(model_id), el });
+    try {
+      const figure = (await load(values._esm)).default;
+      await figure.render({ model: models.get(model_id), el });
+    } catch (error) {
+      el.remove(); // the still picture stands, and the other figures start
+      console.error(error);
+    }
   }
 }
 

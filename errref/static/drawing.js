@@ -112,13 +112,14 @@ export function short(value) {
 
 // A slider over a list of values, named by its label; `format` says a value in words.
 export function slider(label, values, format, onInput) {
-  const input = element("input", { type: "range", min: 0, max: values.length - 1, step: 1 }), output = element("output");
-  const root = element("label", { class: "errref-control" }, element("span", {}, label), input, output);
+  const input = element("input", { type: "range", min: 0, max: values.length - 1, step: 1 });
+  const said = element("span", { class: "errref-value", "aria-hidden": "true" }); // the control itself says it aloud
+  const root = element("label", { class: "errref-control" }, element("span", {}, label), input, said);
   input.addEventListener("input", () => onInput(values[input.valueAsNumber]));
   const distance = (a, b) => (a === b ? 0 : a === null || b === null ? Infinity : Math.abs(a - b));
   const show = (value) => {
     input.value = values.reduce((best, v, i) => (distance(v, value) < distance(values[best], value) ? i : best), 0);
-    output.textContent = format(value);
+    said.textContent = format(value);
     input.setAttribute("aria-valuetext", format(value));
   };
   return { root, show };
@@ -130,6 +131,11 @@ export function choice(label, options, onInput) {
   input.addEventListener("input", () => onInput(input.value));
   const root = element("label", { class: "errref-control" }, element("span", {}, label), input);
   return { root, show: (value) => (input.value = value) };
+}
+
+// Change words only where they differ: a live region would say the same again.
+export function write(node, words) {
+  if (node.textContent !== words) node.textContent = words;
 }
 
 // Controls that belong together, under one heading.

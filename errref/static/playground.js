@@ -1,5 +1,5 @@
 // The playground: pick or draw a function, set what error reflection leaves open, and watch it train.
-import { Plot, choice, element, frame, group, hideStill, legend, short, shape, slider } from "./drawing.js";
+import { Plot, choice, element, frame, group, hideStill, legend, short, shape, slider, write } from "./drawing.js";
 
 const TARGET = "currentColor"; // black on white, white on black
 const SETTINGS = [
@@ -8,7 +8,7 @@ const SETTINGS = [
 ];
 const EVERY = 8; // so many test points make one point of a curve
 const HIGHEST = 1.5; // of what is drawn
-const REST = 300; // milliseconds without a change, after which the rival trains
+const REST = 300; // milliseconds without a change, after which the losses are said aloud and the rival trains
 
 export default {
   render({ model, el }) {
@@ -32,18 +32,19 @@ class View {
     this.worker = new Worker(url);
     URL.revokeObjectURL(url);
     this.worker.onmessage = ({ data }) => this.receive(data);
-    this.worker.onerror = (event) => this.say(`The training stopped: ${event.message}`);
+    this.worker.onerror = (event) => this.fail(`The training stopped: ${event.message}`);
     this.controls = controls(this.fixed, (name, value) => this.change({ [name]: value }), () => model.get("drawn"));
-    this.before = new Plot("", ["target", "other", "answer", "errors", "handle"], [-1, 1], [-1, 1]);
-    this.after = new Plot("", ["target", "other", "rival", "answer", "gate"], [-1, 1], [-1, 1]);
-    this.pencil = pencil(this.before, (from, to) => this.stroke(from, to));
+    this.before = new Plot("Before: not trained yet", ["target", "other", "answer", "errors", "handle"], [-1, 1], [-1, 1]);
+    this.after = new Plot("After: not trained yet", ["target", "other", "rival", "answer", "gate"], [-1, 1], [-1, 1]);
+    this.pencil = pencil(this.before, () => model.get("function") === "drawn", (from, to) => this.stroke(from, to));
     this.progress = element("progress", { max: 1, value: 0, "aria-label": "progress of the training" });
-    this.status = element("p", { role: "status" });
+    this.words = element("p", { class: "errref-words" });
+    this.status = element("p", { role: "status" }); // for the ear: set when the controls rest
     this.keys = [element("ul"), element("ul")];
     this.table = element("table", {}, element("caption", {}, "Mean squared error on the line"));
     root.append(
       element("div", { class: "errref-controls" }, ...this.controls.groups),
-      element("div", { class: "errref-status" }, this.progress, this.status),
+      element("div", { class: "errref-status" }, this.progress, this.words, this.status),
       element(
         "div",
         { class: "errref-plots" },
@@ -83,7 +84,6 @@ class View {
 
   // The pointer went from one place to another: the knots below its way follow.
   stroke(from, to) {
-    if (this.model.get("function") !== "drawn") return;
     const drawn = [...this.model.get("drawn")], last = drawn.length - 1, place = (x) => Math.round(((x + 1) / 2) * last);
     const [a, b] = from.x <= to.x ? [from, to] : [to, from];
     for (let k = Math.max(place(a.x), 0); k <= Math.min(place(b.x), last); k++) {
@@ -107,30 +107,37 @@ class View {
 
   receive(message) {
     const current = message.id === this.latest;
-    if (message.kind === "error" && current) this.say(message.text, "error");
+    if (message.kind === "error" && current) this.fail(message.text);
     if (message.kind === "progress" && current) this.showProgress(message);
     if (message.kind === "system" && message.id > this.shown) this.showSystem(message, current);
     if (message.kind === "rival" && current) this.showRival(message);
   }
 
-  say(words, state = "error") {
-    this.status.textContent = words;
+  fail(words) {
+    write(this.words, words);
     this.progress.value = 0;
-    this.root.dataset.state = state;
+    this.root.dataset.state = "error";
+    this.atRest(() => write(this.status, words));
+  }
+
+  // Do this unless something is set before.
+  atRest(action) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(action, REST);
   }
 
   showProgress({ network, experts, done, x, curve }) {
     const total = experts === null ? null : experts + 1;
     this.progress.value = total ? (network + done) / total : done / 4;
-    this.status.textContent = network ? `training expert ${network} of ${experts}` : "training the general network";
+    write(this.words, network ? `training expert ${network} of ${experts}` : "training the general network");
     const [plot, colour] = network ? [this.after, this.colour(network)] : [this.before, this.colour(0)];
     plot.draw("other", thin(plot, x, curve, { stroke: colour, "stroke-dasharray": "2 3" }));
   }
 
   showSystem(system, current) {
     Object.assign(this, { system, shown: system.id });
-    const { x, y, each, who, samples, labels, centers, losses, milliseconds, size } = system;
-    const range = this.model.get("function") === "drawn" ? [-1.1 * HIGHEST, 1.1 * HIGHEST] : padded(y);
+    const { x, y, each, who, samples, labels, centers, losses, milliseconds, size, drawn } = system;
+    const range = drawn ? [-1.1 * HIGHEST, 1.1 * HIGHEST] : padded(y);
     for (const plot of [this.before, this.after]) {
       plot.setRanges([-1, 1], range);
       plot.draw("target", thin(plot, x, y, { stroke: TARGET, "stroke-width": 5, "stroke-opacity": 0.25 }));
@@ -144,19 +151,22 @@ class View {
     this.after.draw("gate", ...this.strip(who));
     this.after.draw("rival");
     this.describe(samples.x.length, size - 1, labels);
-    this.tabulate(losses, size);
+    this.tabulate(losses);
     this.progress.value = 1;
-    this.status.textContent = `${size} networks trained in ${Math.round(milliseconds)} ms`;
+    write(this.words, `${size} networks trained in ${Math.round(milliseconds)} ms`);
     Object.assign(this.root.dataset, { milliseconds: milliseconds.toFixed(1), systems: Number(this.root.dataset.systems ?? 0) + 1 });
     if (!current) return;
     this.root.dataset.state = "system";
     const request = { id: this.latest, kind: "rival", settings: this.asked, size };
-    this.timer = setTimeout(() => this.worker.postMessage(request), REST);
+    this.atRest(() => {
+      write(this.status, `Loss of the general network ${short(losses.general)}, of error reflection ${short(losses.reflection)}.`);
+      this.worker.postMessage(request);
+    });
   }
 
   showRival({ x, curve, loss, width }) {
     this.after.draw("rival", thin(this.after, x, curve, { stroke: this.fixed.colours.control, "stroke-dasharray": "5 3" }));
-    this.tabulate({ ...this.system.losses, rival: loss }, this.system.size, width);
+    this.tabulate({ ...this.system.losses, rival: loss }, width);
     this.root.dataset.state = "rival";
   }
 
@@ -188,7 +198,7 @@ class View {
       const [from, to] = [(i / who.length) * width, (end / who.length) * width];
       const box = { x: from, y: height - 13, width: to - from, height: 13, fill: this.colour(who[i]), "data-network": who[i] };
       shapes.push(shape("rect", box));
-      const middle = { x: (from + to) / 2, y: height - 3, "text-anchor": "middle", class: "errref-who" };
+      const middle = { x: (from + to) / 2, y: height - 3, "text-anchor": "middle", class: "errref-who", "data-network": who[i] };
       if (to - from > 12) shapes.push(shape("text", middle, who[i] ? String(who[i]) : "G"));
     }
     return shapes;
@@ -215,8 +225,8 @@ class View {
     );
   }
 
-  tabulate(losses, size, width = null) {
-    const each = 3 * this.asked.hidden + 1, alone = losses.general;
+  tabulate(losses, width = null) {
+    const { hidden, size } = this.system, each = 3 * hidden + 1, alone = losses.general;
     const row = (name, numbers, loss) => {
       const ratio = loss === undefined || alone === 0 ? "…" : `${short(loss / alone)} ×`;
       const cell = element("td", loss === undefined ? {} : { "data-value": loss }, loss === undefined ? "…" : short(loss));
@@ -254,21 +264,26 @@ function padded(values) {
   return [low - 1.8 * room, high + room]; // more room below, for the band and the triangles
 }
 
-// Calls back with the two ends of each movement of a pointer that is held down.
-function pencil(plot, onStroke) {
+// Calls back, while `active`, with the two ends of each movement of the first finger or of the main button held down.
+function pencil(plot, active, onStroke) {
   let last = null;
   plot.root.addEventListener("pointerdown", (event) => {
+    if (event.button || !event.isPrimary || !active()) return;
     plot.root.setPointerCapture(event.pointerId);
     last = plot.where(event);
     onStroke(last, last);
   });
   plot.root.addEventListener("pointermove", (event) => {
-    if (!last) return;
+    if (!last || !event.isPrimary || !active()) return;
     const here = plot.where(event);
     onStroke(last, here);
     last = here;
   });
-  for (const end of ["pointerup", "pointercancel"]) plot.root.addEventListener(end, () => (last = null));
+  for (const end of ["pointerup", "pointercancel"]) {
+    plot.root.addEventListener(end, (event) => {
+      if (event.isPrimary) last = null;
+    });
+  }
 }
 
 const range = (from, to, step) => Array.from({ length: Math.round((to - from) / step) + 1 }, (_, k) => Number((from + k * step).toFixed(2)));

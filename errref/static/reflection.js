@@ -114,10 +114,12 @@ export function describe(settings, { networks, errors, labels, routes, clusterin
   const losses = { general: meanSquared(each[0], y), reflection: meanSquared(system, y) };
   const centers = clustering ? clustering.centers.map(([center]) => center) : [];
   const at = even(settings.n_samples), samples = { x: at, y: target(settings, at), errors, routes };
-  return { x, y, each, system, who, losses, samples, labels, centers, size: networks.length };
+  const kind = { size: networks.length, hidden: settings.hidden, drawn: settings.function === "drawn" };
+  return { x, y, each, system, who, losses, samples, labels, centers, ...kind };
 }
 
-// One network with as many trained numbers as all of a system, trained for as many steps as each of its parts.
+// One network with at most as many trained numbers as all of a system, and at most 2 fewer, trained for as many steps as
+// each of its parts.
 export function* rival(settings, size) {
   const x = even(settings.n_samples), plan = schedule(settings.steps, settings.learning_rate);
   return yield* part(0, trainNetwork(x, target(settings, x), plan, rivalWidth(settings.hidden, size), settings.seed));
