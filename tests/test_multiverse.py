@@ -342,8 +342,11 @@ def test_figures_are_drawn_without_a_warning_and_have_labelled_axes(rows, drawn)
     verdicts = {name: claim.second for name, claim in claims.load().items() if name in ("table-by-90", "table-99")}
     judged = {name: claims.judge(claim, rows) for name, claim in verdicts.items()}
     figures = [draw.support(judged), draw.deciding({"a": 0.5, "b": 0.1}, {"a": (0.4, 0.6), "b": (0, 0.2)})]
+    figures.append(draw.costs({"a: 1": 0.5, "b: 2": 0.1}, default=0.3))
     for figure in drawn(figures):
         assert all(ax.get_xlabel() for ax in figure.axes)
+    assert [bar.get_width() for bar in figures[2].axes[0].patches] == [0.5, 0.1]
+    assert list(figures[2].axes[0].lines[0].get_xdata()) == [0.3, 0.3]
     points = [bars.lines[0].get_xdata() for bars in figures[0].axes[0].containers]
     for found, verdict in zip(points, judged.values(), strict=True):
         assert list(found) == [reading.value for reading in verdict.readings]

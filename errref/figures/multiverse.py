@@ -97,6 +97,18 @@ def support(verdicts: Mapping[str, Verdict]) -> Figure:
     return figure
 
 
+def costs(seconds: Mapping[str, float], default: float) -> Figure:
+    """Draw the seconds of a run with each level, beside those of the default, which is a line."""
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.25 * len(seconds) + 0.8))
+    ax.barh(range(len(seconds)), list(seconds.values()), color=SYSTEM)
+    ax.axvline(default, color=ONE, linewidth=2, label="the default")
+    ax.set_yticks(range(len(seconds)), list(seconds), fontsize=8)
+    ax.set_xlabel("seconds of one core for a run")
+    ax.invert_yaxis()
+    ax.legend(loc="lower right")
+    return figure
+
+
 def deciding(shares: Mapping[str, float], ends: Mapping[str, tuple[float, float]]) -> Figure:
     """Draw the share of the variance that each factor explains, with its interval, the largest on top."""
     names = sorted(shares, key=lambda name: -shares[name])
