@@ -113,16 +113,17 @@ def assert_digest_shows_every_number(rows, text, how, by=()):
     """
     assert close(report.digest(rows, by), text, **how), "the digest is not that of the rows: run `make notebooks`"
     for (group, name), indices in columns(rows, by).items():
-        values = [rows[i].numbers[name] for i in indices]
-        condensed = digits.condensed(values)
-        assert f"{name}={condensed}" in report.digest([rows[i] for i in indices], by)
+        own = [rows[i] for i in indices]
+        values = [row.numbers[name] for row in own]
+        condensed, before = digits.condensed(values), report.digest(own, by)
+        assert f"{name}={condensed}" in before
         for k in range(len(values)) if len(values) < 1000 else range(0, len(values), len(values) // 50):
             value = values[k]
             for other in shifts(value):
                 fresh = digits.condensed([*values[:k], other, *values[k + 1 :]])
                 mend = "tag the cell with a smaller tolerance, such as nbval-rtol=1e-7"
                 assert not close(condensed, fresh, **how), f"{group}, {name}: {value} -> {other} is not seen; {mend}"
-        assert not close(text, report.digest(moved(rows, indices[-1], name, shifts(values[-1])[1]), by), **how)
+        assert not close(before, report.digest(moved(own, len(own) - 1, name, shifts(values[-1])[1]), by), **how)
 
 
 @pytest.mark.parametrize("study", STUDIES)

@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 Array = np.ndarray
 RESAMPLES = 200
@@ -97,9 +98,10 @@ def intervals(
         places.setdefault(group, []).append(k)
     members = list(places.values())
     rng, found = np.random.default_rng(0), []
-    for _ in range(RESAMPLES):
-        drawn = np.concatenate([members[k] for k in rng.integers(len(members), size=len(members))])
-        found.append(explained(design[drawn], values[drawn], of))
+    with threadpool_limits(1):  # systems of equations this small only wait for more threads
+        for _ in range(RESAMPLES):
+            drawn = np.concatenate([members[k] for k in rng.integers(len(members), size=len(members))])
+            found.append(explained(design[drawn], values[drawn], of))
     low, high = np.quantile(found, [0.025, 0.975], axis=0)
     return {name: (float(low[k]), float(high[k])) for k, name in enumerate(factors)}
 
