@@ -135,8 +135,12 @@ def cluster():
 
 @pytest.fixture
 def scheduler(cluster):
-    """The address; both workers are there again, whatever the test before did to them."""
-    cluster.wait_for_workers(2, timeout=120)
+    """The address; two workers are there again, whatever the test before did to them."""
+    try:
+        cluster.wait_for_workers(2, timeout=30)
+    except TimeoutError:  # a worker that died while it was being started may not be started again
+        cluster.scale(len(cluster.workers) + 1)
+        cluster.wait_for_workers(2, timeout=120)
     return cluster.scheduler_address
 
 
