@@ -8,9 +8,10 @@ from errref.datasets import FUNCTIONS, even
 from errref.experiments.functions import TEST_SAMPLES
 from errref.isodata import Isodata
 from errref.networks import ReluRegressor
-from errref.widgets import ENGINE, KNOTS, Playground, script
+from errref.widgets import script
+from errref.widgets.playground import KNOTS, Playground
 
-MODULES = script(tuple(name for name in ENGINE if name != "worker"))
+MODULES = script("engine/reflection.js")
 FINISH = (
     "const finish = (training) => { for (;;) { const { value, done } = training.next(); if (done) return value; } };"
 )

@@ -1,15 +1,10 @@
 """The playground: its values in Python, and the page that stores them, driven in a browser by clicks and keys."""
 
-import contextlib
-import functools
-import http.server
 import json
 import math
 import re
-import threading
 import time
 
-import nbformat
 import numpy as np
 import pytest
 import traitlets
@@ -19,11 +14,12 @@ from errref.experiments.functions import TEST_SAMPLES
 from errref.isodata import Isodata
 from errref.networks import ReluRegressor
 from errref.reflection import ErrorReflectionRegressor
-from errref.widgets import DRAWING, ENGINE, KNOTS, Playground, above_rms, script, static
+from errref.widgets import script
+from errref.widgets.playground import KNOTS, Playground, above_rms
+from tests.browser import PATIENCE, contrast, control, opened, page_of, press, state_of, stored
 from tests.conftest import ROOT
 
 X_TEST = even(TEST_SAMPLES)
-PATIENCE = 120_000  # milliseconds that a busy machine may take for what takes a laptop a tenth of a second
 TRAINED = '[data-state="system"], [data-state="rival"]'
 
 
@@ -73,92 +69,18 @@ def test_values_that_cannot_be_are_refused(wrong):
         Playground(**wrong)
 
 
-def stored(name):
-    """States of the widgets that a chapter stores, without their layouts."""
-    metadata = nbformat.read(ROOT / "book" / f"{name}.ipynb", as_version=4).metadata
-    models = metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"].values()
-    return [model["state"] for model in models if model["model_module"] == "anywidget"]
-
-
-def test_the_notebook_stores_the_sources_as_they_are():
+def test_the_notebook_stores_the_thread_that_trains_as_it_is():
     (state,) = stored("playground")
-    assert state["_esm"] == script(DRAWING) and state["_engine"] == script(ENGINE)
-    assert state["_css"] == static("widgets.css")
-    assert state["_fixed"] == Playground()._fixed
-    assert len(json.dumps(state)) < 100_000
-
-
-def test_a_script_holds_what_its_modules_import_before_them():
-    for modules in (DRAWING, ENGINE):
-        assert not any(line.startswith(("import ", "export {", "export *")) for line in script(modules).splitlines())
-        for place, name in enumerate(modules):
-            needed = {
-                line.split('"./')[1].split(".js")[0] for line in static(f"{name}.js").splitlines() if 'from "./' in line
-            }
-            assert needed <= set(modules[:place]), name
+    assert state["_engine"] == script("engine/worker.js")
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-
-@contextlib.contextmanager
-def served(folder):
-    """The address of a folder, over http from this machine."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-@contextlib.contextmanager
-def opened(browser, address, **context):
-    """A page that asks no other host for anything, and whose scripts raise no error."""
-    tab = browser.new_context(viewport={"width": 1200, "height": 1000}, **context).new_page()
-    requests, errors = [], []
-    tab.on("request", lambda request: requests.append(request.url))
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.set_default_timeout(PATIENCE)
-    tab.goto(address)
-    try:
-        yield tab
-    finally:
-        tab.context.close()
-    here = address.rsplit("/", 1)[0].split("/book")[0]
-    outside = [url for url in requests if not url.startswith((here, "blob:", "data:"))]
-    assert not errors and not outside
-
-
-@pytest.fixture(scope="module")
-def folder(book_of):
-    return book_of("playground")
-
-
 @pytest.fixture(scope="module", params=["http", "file"])
-def address(request, folder):
-    if request.param == "file":
-        yield f"{folder.as_uri()}/playground.html"
-    else:
-        with served(folder.parent) as site:
-            yield f"{site}/book/playground.html"
-
-
-def control(tab, label):
-    return tab.locator(f'.errref-control:has(> span:text-is("{label}"))').locator("input, select")
-
-
-def press(tab, label, key, times):
-    """Press a key so often on the control of that label, as one who has tabbed to it."""
-    control(tab, label).focus()
-    for _ in range(times):
-        tab.keyboard.press(key)
+def address(request, book_of):
+    with page_of(book_of("playground"), "playground", request.param) as page:
+        yield page
 
 
 def settle(tab, state=TRAINED):
@@ -345,59 +267,20 @@ def test_the_retraining_rate_is_printed(address, chromium, capsys):
         assert systems >= 8, "dragging must show systems on the way, not only its end"
 
 
-def test_keys_stay_in_the_figure(address, chromium):
-    with opened(chromium, address) as tab:
-        settle(tab)
-        tab.evaluate("window.heard = 0; document.addEventListener('keydown', () => window.heard++)")
-        press(tab, "seed", "ArrowRight", 2)
-        assert tab.evaluate("window.heard") == 0
-        tab.evaluate("document.activeElement.blur()")
-        tab.keyboard.press("ArrowRight")
-        assert tab.evaluate("window.heard") == 1
-
-
-def test_the_still_picture_stands_where_scripts_are_off_and_only_there(address, chromium):
-    with opened(chromium, address, java_script_enabled=False) as tab:
-        picture = tab.locator(".cell_output img")
-        assert picture.is_visible() and len(picture.get_attribute("alt")) > 50
-    with opened(chromium, address) as tab:
-        settle(tab)
-        assert tab.locator(".cell_output img").is_hidden()
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_it_all_in_light_and_dark(scheme, address, chromium):
+def test_the_band_can_be_read_in_light_and_dark(scheme, address, chromium):
     with opened(chromium, address, color_scheme=scheme) as tab:
-        tab.set_viewport_size({"width": 390, "height": 844})
         settle(tab)
-        assert tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-        for part in tab.locator(".errref-widget :is(input, select, .errref-value, table, figure > svg)").all():
-            box = part.bounding_box()
-            assert box is None or (box["x"] >= 0 and box["x"] + box["width"] <= 390.5)
-        colours = "(e) => [getComputedStyle(e).fill, getComputedStyle(document.body).backgroundColor]"
-        ink, paper = tab.locator(".errref-widget svg text").first.evaluate(colours)
-        assert contrast(ink, paper) > 4.5
         both = "(e) => [e.textContent, getComputedStyle(e).fill, getComputedStyle(e.previousElementSibling).fill]"
         band = [number.evaluate(both) for number in tab.locator(".errref-who").all()]
         assert {"G", "1"} <= {name for name, *_ in band}
         assert all(contrast(ink, paper) > 4.5 for _, ink, paper in band)
 
 
-def contrast(a, b):
-    """Ratio of contrast of two CSS colours, by WCAG 2."""
-
-    def luminance(colour):
-        parts = np.array([float(part) for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]) / 255
-        return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
-
-    low, high = sorted([luminance(a), luminance(b)])
-    return (high + 0.05) / (low + 0.05)
-
-
 def test_two_figures_on_a_page_do_not_disturb_each_other(chromium, tmp_path):
     kind = "application/vnd.jupyter.widget-"
     plays = [Playground(steps=500, seed=1), Playground(function="cubic", steps=500, seed=2)]
-    states = {f"m{k}": {"model_module": "anywidget", "state": values(play)} for k, play in enumerate(plays)}
+    states = {f"m{k}": {"model_module": "anywidget", "state": state_of(play)} for k, play in enumerate(plays)}
     for name, code in {
         "unreadable": "export default",
         "failing": "export default {render() {throw Error('x')}}",
@@ -420,7 +303,3 @@ def test_two_figures_on_a_page_do_not_disturb_each_other(chromium, tmp_path):
         tab.wait_for_function("document.querySelector('.errref-widget').dataset.systems === '2'")
         assert seen[1].inner_text() == second and seen[1].get_attribute("data-systems") == "1"
         assert shown(seen[1])[:2] == pytest.approx(losses(plays[1]), rel=1e-6)
-
-
-def values(play):
-    return {name: value for name, value in play.get_state().items() if name != "layout"}

@@ -75,8 +75,10 @@ def used(notebook: nbformat.NotebookNode) -> list[Path]:
             todo = set(studies)  # a page that judges the whole ledger
     if package / "claims.py" in found:
         found.add(ROOT / "book" / "claims.yml")
-    if found & {package / "figures" / "__init__.py", package / "widgets.py"}:
-        found |= {file for file in (package / "static").iterdir() if file.is_file()}
+    if package / "figures" / "__init__.py" in found:
+        found |= set((package / "static").glob("*.mplstyle"))
+    if package / "widgets" / "__init__.py" in found:
+        found |= {file for end in ("js", "css") for file in (package / "static").rglob(f"*.{end}")}
     rows = {ROOT / "results" / f"{study.stem}.{end}" for study in studies & found for end in ("jsonl", "jsonl.gz")}
     return sorted(found | {file for file in rows if file.exists()})
 

@@ -1,32 +1,18 @@
 // The playground: pick or draw a function, set what error reflection leaves open, and watch it train.
-import { Plot, choice, element, frame, group, hideStill, legend, short, shape, slider, write } from "./drawing.js";
+import { Plot, TARGET, assignTo, choice, drag, element, group, legend, moving, panel, range, shape, short, slider, table, voice, write } from "./drawing.js";
 
-const TARGET = "currentColor"; // black on white, white on black
 const SETTINGS = [
   ...["function", "drawn", "hidden", "steps", "learning_rate", "seed"],
   ...["rule", "share", "factor", "n_clusters", "min_samples", "max_std", "min_distance"],
 ];
 const EVERY = 8; // so many test points make one point of a curve
 const HIGHEST = 1.5; // of what is drawn
-const REST = 300; // milliseconds without a change, after which the losses are said aloud and the rival trains
 
-export default {
-  render({ model, el }) {
-    const view = new View(model, frame(el));
-    const refresh = () => view.refresh();
-    for (const name of SETTINGS) model.on(`change:${name}`, refresh);
-    view.refresh();
-    hideStill(view.root);
-    return () => {
-      for (const name of SETTINGS) model.off(`change:${name}`, refresh);
-      view.close();
-    };
-  },
-};
+export default moving(SETTINGS, (model, root) => new View(model, root));
 
 class View {
   constructor(model, root) {
-    Object.assign(this, { model, root, latest: 0, shown: 0, system: null, timer: 0 });
+    Object.assign(this, { model, root, latest: 0, shown: 0, system: null });
     this.fixed = model.get("_fixed");
     const url = URL.createObjectURL(new Blob([model.get("_engine")], { type: "text/javascript" }));
     this.worker = new Worker(url);
@@ -36,35 +22,33 @@ class View {
     this.controls = controls(this.fixed, (name, value) => this.change({ [name]: value }), () => model.get("drawn"));
     this.before = new Plot("Before: not trained yet", ["target", "other", "answer", "errors", "handle"], [-1, 1], [-1, 1]);
     this.after = new Plot("After: not trained yet", ["target", "other", "rival", "answer", "gate"], [-1, 1], [-1, 1]);
-    this.pencil = pencil(this.before, () => model.get("function") === "drawn", (from, to) => this.stroke(from, to));
+    drag(this.before, () => model.get("function") === "drawn", (from, to) => this.stroke(from, to));
     this.progress = element("progress", { max: 1, value: 0, "aria-label": "progress of the training" });
     this.words = element("p", { class: "errref-words" });
-    this.status = element("p", { role: "status" }); // for the ear: set when the controls rest
+    this.voice = voice();
     this.keys = [element("ul"), element("ul")];
-    this.table = element("table", {}, element("caption", {}, "Mean squared error on the line"));
+    this.table = table("Mean squared error on the line");
     root.append(
       element("div", { class: "errref-controls" }, ...this.controls.groups),
-      element("div", { class: "errref-status" }, this.progress, this.words, this.status),
+      element("div", { class: "errref-status" }, this.progress, this.words, this.voice.root),
       element(
         "div",
         { class: "errref-plots" },
-        element("figure", {}, element("figcaption", {}, "Before: the general network"), this.before.root, this.keys[0]),
-        element("figure", {}, element("figcaption", {}, "After: error reflection"), this.after.root, this.keys[1]),
+        panel("Before: the general network", this.before, this.keys[0]),
+        panel("After: error reflection", this.after, this.keys[1]),
       ),
-      this.table,
+      this.table.root,
     );
   }
 
   close() {
-    clearTimeout(this.timer);
+    this.voice.quiet();
     this.worker.terminate();
   }
 
-  // What the reader sets, as Python has it; whoever else shows this model hears of it.
   change(values) {
     if (values.function === "drawn" && this.model.get("function") !== "drawn") values.drawn = this.traced();
-    for (const [name, value] of Object.entries(values)) this.model.set(name, value);
-    this.model.save_changes();
+    assignTo(this.model, values);
   }
 
   settings() {
@@ -99,7 +83,7 @@ class View {
     const settings = this.settings();
     this.controls.show(settings);
     this.root.classList.toggle("errref-drawing", settings.function === "drawn");
-    clearTimeout(this.timer);
+    this.voice.quiet();
     this.root.dataset.state = "training";
     this.worker.postMessage({ id: ++this.latest, kind: "system", settings });
     this.asked = settings;
@@ -117,13 +101,7 @@ class View {
     write(this.words, words);
     this.progress.value = 0;
     this.root.dataset.state = "error";
-    this.atRest(() => write(this.status, words));
-  }
-
-  // Do this unless something is set before.
-  atRest(action) {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(action, REST);
+    this.voice.say(words);
   }
 
   showProgress({ network, experts, done, x, curve }) {
@@ -158,8 +136,8 @@ class View {
     if (!current) return;
     this.root.dataset.state = "system";
     const request = { id: this.latest, kind: "rival", settings: this.asked, size };
-    this.atRest(() => {
-      write(this.status, `Loss of the general network ${short(losses.general)}, of error reflection ${short(losses.reflection)}.`);
+    this.voice.atRest(() => {
+      write(this.voice.root, `Loss of the general network ${short(losses.general)}, of error reflection ${short(losses.reflection)}.`);
       this.worker.postMessage(request);
     });
   }
@@ -209,8 +187,8 @@ class View {
     const sizes = Array.from({ length: count }, (_, k) => labels.filter((label) => label === k).length);
     const clusters = count === 1 ? "one cluster" : `${count} clusters of ${sizes.join(", ")}`;
     const words = cases ? `${cases} of ${n} samples are error cases, in ${clusters}` : "there is no error case";
-    this.before.root.setAttribute("aria-label", `Target and general network against x; ${words}.`);
-    this.after.root.setAttribute("aria-label", "Target and answer of the whole system against x, coloured by who answers.");
+    this.before.describe(`Target and general network against x; ${words}.`);
+    this.after.describe("Target and answer of the whole system against x, coloured by who answers.");
     this.keys[0].replaceChildren(
       legend(TARGET, "target"),
       legend(this.colour(0), "general network"),
@@ -227,24 +205,16 @@ class View {
 
   tabulate(losses, width = null) {
     const { hidden, size } = this.system, each = 3 * hidden + 1, alone = losses.general;
-    const row = (name, numbers, loss) => {
-      const ratio = loss === undefined || alone === 0 ? "…" : `${short(loss / alone)} ×`;
-      const cell = element("td", loss === undefined ? {} : { "data-value": loss }, loss === undefined ? "…" : short(loss));
-      return element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, String(numbers)), cell, element("td", {}, ratio));
+    const row = (name, numbers, loss = "…") => {
+      const ratio = loss === "…" || alone === 0 ? "…" : `${short(loss / alone)} ×`;
+      return [name, String(numbers), loss, ratio];
     };
-    const head = ["", "trained numbers", "loss", "of the first"].map((words) => element(words ? "th" : "td", words ? { scope: "col" } : {}, words));
     const rival = width === null ? "one wide network" : `one network of width ${width}`;
-    this.table.replaceChildren(
-      this.table.caption,
-      element("thead", {}, element("tr", {}, ...head)),
-      element(
-        "tbody",
-        {},
-        row("general network", each, alone),
-        row("error reflection", size * each, losses.reflection),
-        row(rival, width === null ? "…" : 3 * width + 1, losses.rival),
-      ),
-    );
+    this.table.show(["", "trained numbers", "loss", "of the first"], [
+      row("general network", each, alone),
+      row("error reflection", size * each, losses.reflection),
+      row(rival, width === null ? "…" : 3 * width + 1, losses.rival),
+    ]);
   }
 }
 
@@ -256,37 +226,13 @@ function height(y) {
 function thin(plot, x, y, attributes, where = () => true) {
   const pick = (values) => values.filter((_, i) => i % EVERY === 0 || i === values.length - 1);
   const at = [...x.keys()].filter((i) => i % EVERY === 0 || i === x.length - 1);
-  return plot.curve(pick(x), pick(y), { "stroke-width": 1.8, ...attributes }, (k) => where(at[k]));
+  return plot.curve(pick(x), pick(y), attributes, (k) => where(at[k]));
 }
 
 function padded(values) {
   const low = Math.min(...values), high = Math.max(...values), room = Math.max(0.15 * (high - low), 0.1);
   return [low - 1.8 * room, high + room]; // more room below, for the band and the triangles
 }
-
-// Calls back, while `active`, with the two ends of each movement of the first finger or of the main button held down.
-function pencil(plot, active, onStroke) {
-  let last = null;
-  plot.root.addEventListener("pointerdown", (event) => {
-    if (event.button || !event.isPrimary || !active()) return;
-    plot.root.setPointerCapture(event.pointerId);
-    last = plot.where(event);
-    onStroke(last, last);
-  });
-  plot.root.addEventListener("pointermove", (event) => {
-    if (!last || !event.isPrimary || !active()) return;
-    const here = plot.where(event);
-    onStroke(last, here);
-    last = here;
-  });
-  for (const end of ["pointerup", "pointercancel"]) {
-    plot.root.addEventListener(end, (event) => {
-      if (event.isPrimary) last = null;
-    });
-  }
-}
-
-const range = (from, to, step) => Array.from({ length: Math.round((to - from) / step) + 1 }, (_, k) => Number((from + k * step).toFixed(2)));
 
 // All controls; `show` sets them to some settings.
 function controls({ functions, knots }, onChange, drawn) {

@@ -1,19 +1,12 @@
-"""Figures that a reader moves, in JupyterLab and, with no kernel, in the built book.
-
-A widget is one class with its JavaScript. All that it shows follows from the values that it keeps in step with Python,
-so that its state, which a notebook stores, is the figure.
-"""
+"""The playground: error reflection on a function of one variable, trained in the reader's browser."""
 
 from __future__ import annotations
 
-import re
 from functools import partial
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 import traitlets
-from anywidget import AnyWidget
 
 from errref.datasets import FUNCTIONS, samples
 from errref.experiments.functions import BASE, TEST_SAMPLES
@@ -21,22 +14,10 @@ from errref.figures import COLOURS
 from errref.isodata import Isodata
 from errref.networks import ReluRegressor
 from errref.reflection import ErrorReflectionRegressor
+from errref.widgets import Moving, script, synced
 
 Array = np.ndarray
 KNOTS = 33  # evenly spaced on [-1, 1]; a drawn function is straight between them
-DRAWING = ("drawing", "playground")  # the modules of the page, those they need first
-ENGINE = ("random", "training", "isodata", "reflection", "worker")  # and those of the thread that trains
-
-
-def static(name: str) -> str:
-    """Text of a file of `errref/static`."""
-    return (files("errref") / "static" / name).read_text(encoding="utf-8")
-
-
-def script(modules: tuple[str, ...]) -> str:
-    """Modules of `errref/static` as one script: what they import stands before them, so the words for it fall away."""
-    text = "\n".join(static(f"{name}.js") for name in modules)
-    return re.sub(r"^import .*\n|^export (?!default)", "", text, flags=re.MULTILINE)
 
 
 def above_rms(y: Array, prediction: Array, factor: float) -> Array:
@@ -45,11 +26,7 @@ def above_rms(y: Array, prediction: Array, factor: float) -> Array:
     return residuals > factor * np.sqrt(np.mean(residuals**2))
 
 
-def _synced(trait: Any) -> Any:
-    return trait.tag(sync=True)
-
-
-class Playground(AnyWidget):
+class Playground(Moving):
     """Error reflection on a function of one variable, trained anew in the browser at every change.
 
     Parameters
@@ -73,24 +50,23 @@ class Playground(AnyWidget):
     (128, Playground(function='quartic', seed=3))
     """
 
-    _esm = script(DRAWING)
-    _css = static("widgets.css")
-    _engine = _synced(traitlets.Unicode(script(ENGINE)))
-    _fixed = _synced(traitlets.Dict())
+    _esm = script("widgets/playground.js")
+    _engine = synced(traitlets.Unicode(script("engine/worker.js")))
+    _fixed = synced(traitlets.Dict())
 
-    function = _synced(traitlets.Enum([*FUNCTIONS, "drawn"], "jump-piecewise"))
-    drawn = _synced(traitlets.List(traitlets.Float(), minlen=KNOTS, maxlen=KNOTS))
-    hidden = _synced(traitlets.Int(10, min=1, max=200))
-    steps = _synced(traitlets.Int(20_000, min=0))
-    learning_rate = _synced(traitlets.Float(1e-4, min=1e-9))
-    seed = _synced(traitlets.Int(0, min=0, max=2**32 - 1))
-    rule = _synced(traitlets.Enum(["share", "rms"], "share"))
-    share = _synced(traitlets.Float(0.5, min=1e-6, max=1))
-    factor = _synced(traitlets.Float(1.0, min=0))
-    n_clusters = _synced(traitlets.Int(3, min=1))
-    min_samples = _synced(traitlets.Int(1, min=1))
-    max_std = _synced(traitlets.Float(None, min=0, allow_none=True))
-    min_distance = _synced(traitlets.Float(None, min=0, allow_none=True))
+    function = synced(traitlets.Enum([*FUNCTIONS, "drawn"], "jump-piecewise"))
+    drawn = synced(traitlets.List(traitlets.Float(), minlen=KNOTS, maxlen=KNOTS))
+    hidden = synced(traitlets.Int(10, min=1, max=200))
+    steps = synced(traitlets.Int(20_000, min=0))
+    learning_rate = synced(traitlets.Float(1e-4, min=1e-9))
+    seed = synced(traitlets.Int(0, min=0, max=2**32 - 1))
+    rule = synced(traitlets.Enum(["share", "rms"], "share"))
+    share = synced(traitlets.Float(0.5, min=1e-6, max=1))
+    factor = synced(traitlets.Float(1.0, min=0))
+    n_clusters = synced(traitlets.Int(3, min=1))
+    min_samples = synced(traitlets.Int(1, min=1))
+    max_std = synced(traitlets.Float(None, min=0, allow_none=True))
+    min_distance = synced(traitlets.Float(None, min=0, allow_none=True))
 
     @traitlets.default("_fixed")
     def _hand_over(self) -> dict[str, Any]:

@@ -1,0 +1,93 @@
+"""The book's pages in a real browser: opened over http and from a file, driven by clicks and keys."""
+
+import contextlib
+import functools
+import http.server
+import threading
+
+import nbformat
+import numpy as np
+
+from tests.conftest import ROOT
+
+PATIENCE = 120_000  # milliseconds that a busy machine may take for what takes a laptop a tenth of a second
+
+
+def stored(name):
+    """States of the widgets that a chapter stores, without their layouts."""
+    metadata = nbformat.read(ROOT / "book" / f"{name}.ipynb", as_version=4).metadata
+    kept = metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {"state": {}})
+    models = kept["state"].values()
+    return [model["state"] for model in models if model["model_module"] == "anywidget"]
+
+
+def state_of(widget):
+    """What a page stores of a widget."""
+    return {name: value for name, value in widget.get_state().items() if name != "layout"}
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@contextlib.contextmanager
+def served(folder):
+    """The address of a folder, over http from this machine."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextlib.contextmanager
+def page_of(folder, chapter, scheme):
+    """The address of a chapter in a folder of built pages, by the scheme "http" or "file"."""
+    if scheme == "file":
+        yield f"{folder.as_uri()}/{chapter}.html"
+    else:
+        with served(folder.parent) as site:
+            yield f"{site}/{folder.name}/{chapter}.html"
+
+
+@contextlib.contextmanager
+def opened(browser, address, **context):
+    """A page that asks no other host for anything, and whose scripts raise no error."""
+    tab = browser.new_context(viewport={"width": 1200, "height": 1000}, **context).new_page()
+    requests, errors = [], []
+    tab.on("request", lambda request: requests.append(request.url))
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.set_default_timeout(PATIENCE)
+    tab.goto(address)
+    try:
+        yield tab
+    finally:
+        tab.context.close()
+    here = address.rsplit("/", 1)[0].split("/book")[0]
+    outside = [url for url in requests if not url.startswith((here, "blob:", "data:"))]
+    assert not errors and not outside
+
+
+def control(tab, label):
+    return tab.locator(f'.errref-control:has(> span:text-is("{label}"))').locator("input, select")
+
+
+def press(tab, label, key, times):
+    """Press a key so often on the control of that label, as one who has tabbed to it."""
+    control(tab, label).focus()
+    for _ in range(times):
+        tab.keyboard.press(key)
+
+
+def contrast(a, b):
+    """Ratio of contrast of two CSS colours, by WCAG 2."""
+
+    def luminance(colour):
+        parts = np.array([float(part) for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]) / 255
+        return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+
+    low, high = sorted([luminance(a), luminance(b)])
+    return (high + 0.05) / (low + 0.05)
