@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.resources import files
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from errref.figures.data import csv_of
 
 # One colour for each role, through the whole book (Okabe and Ito's palette, safe for colour-blind readers).
 COLOURS = {
@@ -31,8 +35,16 @@ PAPER_MARK = {
 
 
 def use_style() -> None:
-    """Make the book's style sheet the one that matplotlib draws with from here on."""
+    """Make the book's style sheet the one that matplotlib draws with from here on.
+
+    In a notebook, every figure that is shown from here on also keeps its numbers, as `errref.figures.data.csv_of` gives
+    them: beside the picture in the stored output, from where the built book offers them.
+    """
     plt.style.use(str(files("errref") / "static" / "errref.mplstyle"))
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is not None and shell.display_formatter is not None:
+        bundle = shell.display_formatter.mimebundle_formatter
+        bundle.for_type(Figure, lambda figure, include=None, exclude=None: {"text/csv": csv_of(figure)})
 
 
 def expert_colour(k: int) -> str:

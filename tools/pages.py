@@ -1,0 +1,148 @@
+"""A Sphinx extension: what the book adds to its pages when they are built.
+
+Under each figure stands its data as a download, which the executed notebook keeps beside the picture. At the foot of
+each page stand the rows of its experiment, and how to cite the page.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shutil
+from collections.abc import Iterator
+from functools import cache
+from html import escape, unescape
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+from docutils import nodes
+from sphinx.application import Sphinx
+
+ROOT = Path(__file__).parent.parent
+DATA = "_data"  # folder of the built book
+
+
+# -- data under figures ------------------------------------------------------------------------------------------------
+
+
+@cache
+def figures(path: Path) -> dict[int, tuple[str, str]]:
+    """Name and CSV text of the figure of each cell of a notebook that shows one, by the number of the cell."""
+    found = {}
+    for number, cell in enumerate(nbformat.read(path, as_version=4).cells):
+        texts = [o.data["text/csv"] for o in cell.get("outputs", []) if "text/csv" in o.get("data", {})]
+        if texts:
+            name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name", f"{path.stem}-{number}")
+            found[number] = (name, "".join(texts))
+    return found
+
+
+def offer_data(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Put a link to its data under each figure of a page."""
+    source = Path(app.env.doc2path(page))
+    if app.builder.name != "html" or source.suffix != ".ipynb":
+        return
+    shown = figures(source)
+    for cell in list(doctree.findall(lambda node: "cell_index" in getattr(node, "attributes", {}))):
+        pictures = list(cell.findall(nodes.image))
+        if cell["cell_index"] in shown and pictures:
+            name, text = shown[cell["cell_index"]]
+            _under(pictures[-1], _link(app, page, name, len(text)))
+
+
+def _link(app: Sphinx, page: str, name: str, size: int) -> nodes.raw:
+    to = posixpath.relpath(f"{DATA}/{posixpath.basename(page)}/{name}.csv", posixpath.dirname(page))
+    words = f"Data of the figure: {name}.csv ({max(1, round(size / 1000))} kB)"
+    return nodes.raw(
+        "", f'<p class="figure-data"><a href="{escape(to)}" download>{escape(words)}</a></p>', format="html"
+    )
+
+
+def _under(picture: nodes.image, link: nodes.raw) -> None:
+    """Put the link below the caption of a picture, or below the picture itself if it has none."""
+    if isinstance(picture.parent, nodes.figure):
+        picture.parent += nodes.legend("", link)
+    else:
+        picture.parent.insert(picture.parent.index(picture) + 1, link)
+
+
+def write_data(app: Sphinx, error: Exception | None) -> None:
+    """Write what the links point to: the data of the figures, and the recorded rows."""
+    if error or app.builder.name != "html":
+        return
+    for path in _notebooks(app):
+        folder = Path(app.outdir) / DATA / path.stem
+        for name, text in figures(path).values():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{name}.csv").write_text(text, encoding="utf-8")
+        for rows in results(path.stem):
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(rows, folder)
+
+
+def _notebooks(app: Sphinx) -> Iterator[Path]:
+    paths = (Path(app.env.doc2path(page)) for page in app.env.found_docs)
+    return (path for path in paths if path.suffix == ".ipynb")
+
+
+def results(chapter: str) -> list[Path]:
+    """The files with the rows of a chapter's experiment."""
+    return sorted((ROOT / "results").glob(f"{chapter}.jsonl*"))
+
+
+# -- the foot of a page ------------------------------------------------------------------------------------------------
+
+
+def add_foot(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+    """Add the foot to a page that has a source."""
+    if doctree is not None and app.builder.name == "html":
+        context["body"] += foot(page, context["title"], app.config.copyright, app.config.html_baseurl)
+
+
+def foot(page: str, title: str, year: str, address: str) -> str:
+    """The rows behind a page, and how to cite it, as HTML.
+
+    Parameters
+    ----------
+    page : str
+        Its path in the book, without an ending.
+    title : str
+        As HTML.
+    year : str
+    address : str
+        Where the book is published, or an empty string as long as that is not known.
+    """
+    chapter = posixpath.basename(page)
+    to = posixpath.relpath(f"{DATA}/{chapter}", posixpath.dirname(page))
+    rows = "".join(f'<li>Recorded rows: <a href="{to}/{p.name}" download>{p.name}</a></li>' for p in results(chapter))
+    cite = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    book, version, authors = escape(cite["title"]), cite["version"], " and ".join(a["name"] for a in cite["authors"])
+    url = f"{address.rstrip('/')}/{page}.html" if address else ""
+    where = f' <a href="{escape(url)}">{escape(url)}</a>.' if url else ""
+    text = f"{escape(authors)} ({year}). <cite>{title}</cite>. In: <cite>{book}</cite>, version {version}.{where}"
+    paper = next(r for r in cite["references"] if r.get("doi"))
+    doi = f'<a href="https://doi.org/{paper["doi"]}">doi {paper["doi"]}</a>'
+    entry = {"author": f"{{{authors}}}", "title": plain(title), "booktitle": cite["title"], "year": year}
+    entry |= {"version": version} | ({"url": url} if url else {})
+    lines = "".join(f"  {key} = {{{value}}},\n" for key, value in entry.items())
+    bibtex = escape(f"@incollection{{errref-{chapter},\n{lines}}}")
+    return (
+        f'<footer class="page-foot" aria-label="About this page"><ul>{rows}<li>Cite this page: {text}</li>'
+        f"<li>Cite the paper with it: {escape(paper['title'])} ({paper['year']}), {doi}.</li></ul>"
+        f"<details><summary>This page for BibTeX</summary><pre>{bibtex}</pre></details></footer>"
+    )
+
+
+def plain(title: str) -> str:
+    """The words of a title that is HTML."""
+    return unescape(re.sub(r"<[^>]*>", "", title))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Connect to Sphinx."""
+    app.connect("doctree-resolved", offer_data)
+    app.connect("html-page-context", add_foot)
+    app.connect("build-finished", write_data)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
