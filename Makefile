@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/ready
 
-.PHONY: help book test lint data lab notebooks record bench test-long clean
+.PHONY: help book pdf test lint data lab notebooks record bench test-long clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -19,6 +19,10 @@ book: $(READY)  ## the book, into _build/html
 	$(RUN) tools/notebooks.py --check
 	$(VENV)/bin/jupyter-book build . -W -n --keep-going --quiet
 	@echo "The book is at _build/html/index.html"
+
+pdf: $(READY)  ## the book as one PDF, printed by Chromium into _build/errref.pdf
+	$(RUN) tools/notebooks.py --check
+	$(RUN) tools/pdf.py
 
 test: $(READY) lint  ## everything that must hold, in less than ten minutes
 	$(RUN) tools/notebooks.py --check

@@ -54,12 +54,14 @@ def page_of(folder, chapter, scheme):
 
 
 @contextlib.contextmanager
-def opened(browser, address, **context):
+def opened(browser, address, on_response=None, **context):
     """A page that asks no other host for anything, and whose scripts raise no error."""
     tab = browser.new_context(viewport={"width": 1200, "height": 1000}, **context).new_page()
     requests, errors = [], []
     tab.on("request", lambda request: requests.append(request.url))
     tab.on("pageerror", lambda error: errors.append(str(error)))
+    if on_response is not None:
+        tab.on("response", on_response)
     tab.set_default_timeout(PATIENCE)
     tab.goto(address)
     try:

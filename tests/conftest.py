@@ -81,6 +81,7 @@ def book_of(tmp_path_factory):
     def build(*chapters):
         folder = tmp_path_factory.mktemp("book")
         shutil.copy(ROOT / "_config.yml", folder)
+        (folder / "tools").symlink_to(ROOT / "tools")
         shutil.copytree(ROOT / "book" / "_static", folder / "book" / "_static")
         for name in (*(f"{chapter}.ipynb" for chapter in chapters), "references.bib"):
             shutil.copy(ROOT / "book" / name, folder / "book")
@@ -93,3 +94,13 @@ def book_of(tmp_path_factory):
         return folder / "_build" / "html" / "book"
 
     return build
+
+
+@pytest.fixture(scope="session")
+def whole_book(tmp_path_factory):
+    """Build the whole book as it is stored; returns the folder of the site."""
+    folder = tmp_path_factory.mktemp("whole")
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "--path-output", folder, "-W", "-n", "-q"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return folder / "_build" / "html"

@@ -1,7 +1,7 @@
-"""A Sphinx extension: what the book adds to its pages when they are built.
+"""A Sphinx extension: what the book adds to its pages when they are built, and what it leaves out.
 
 Under each figure stands its data as a download, which the executed notebook keeps beside the picture. At the foot of
-each page stand the rows of its experiment, and how to cite the page.
+each page stand the rows of its experiment, and how to cite the page. What weighs much and shows nothing is left out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import yaml
 from docutils import nodes
 from sphinx.application import Sphinx
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 DATA = "_data"  # folder of the built book
 
 
@@ -140,9 +140,31 @@ def plain(title: str) -> str:
     return unescape(re.sub(r"<[^>]*>", "", title))
 
 
+# -- weight ------------------------------------------------------------------------------------------------------------
+
+
+def lighten(app: Sphinx, error: Exception | None) -> None:
+    """Leave out scripts of the theme that do nothing here.
+
+    One draws icons of a project's own (1.5 MB), of which there are none. Three search while one types, which is turned
+    off, and bring the index of the whole book to every page; the page of the search keeps them.
+    """
+    if error or app.builder.format != "html":
+        return
+    icons, search = "fontawesome", "searchtools|language_data|searchindex"
+    for page in Path(app.outdir).rglob("*.html"):
+        idle = icons if page.name == "search.html" else f"{icons}|{search}"
+        text = page.read_text(encoding="utf-8")
+        page.write_text(re.sub(rf"\s*<script [^>]*\b({idle})\.js[^>]*></script>", "", text), encoding="utf-8")
+    for file in (Path(app.outdir) / "_static" / "scripts").glob("fontawesome.js*"):
+        file.unlink()
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx."""
     app.connect("doctree-resolved", offer_data)
     app.connect("html-page-context", add_foot)
     app.connect("build-finished", write_data)
+    app.connect("build-finished", lighten)
+    app.config.mathjax_path = "mathjax/startup.js"  # the parts that _config.yml names, in place of all of them
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -44,7 +44,7 @@ def use_style() -> None:
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is not None and shell.display_formatter is not None:
         bundle = shell.display_formatter.mimebundle_formatter
-        bundle.for_type(Figure, lambda figure, include=None, exclude=None: {"text/csv": csv_of(figure)})
+        bundle.for_type(Figure, lambda figure, **_: {"text/csv": csv_of(figure)})
 
 
 def expert_colour(k: int) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,19 +17,18 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle, StepPatch
 from matplotlib.ticker import FixedLocator
 
-COLUMNS = ("panel", "mark", "kind", "label", "colour", "x", "y", "value")
-Point = tuple[float, float, float | None]
+Point = tuple[float, float] | tuple[float, float, float]
 Series = tuple[str, Any, list[Point]]
 
 
 def csv_of(figure: Figure) -> str:
-    """The points of a figure as CSV: one line a point.
+    """The points of a figure as CSV: one line a point, as the number of its mark, x and y.
 
-    Lines that start with ``#`` come first: what the axes of each panel are, and what their named ticks stand for.
-    The columns are the panel, the number of the mark in it (one curve, one set of dots, ...), its kind, its legend
-    label and its colour, the point, and a value, which only the cells of a map have; a cell stands at its middle. A bar
-    is two points, opposite corners. What belongs to the axes and not to the data, such as a reference line or the bar
-    of a colour scale, is left out, and so are filled contours. Numbers have six digits.
+    A mark is one curve, one set of dots, one bar (two points, opposite corners), and so on. Lines that start with ``#``
+    come first: what the axes of each panel are, with the meaning of named ticks, and of each mark its panel, kind,
+    colour and legend label. A map has a fourth column, its value; a cell stands at its middle. What belongs to the
+    axes and not to the data, such as a reference line or the bar of a colour scale, is left out, and so are filled
+    contours. Numbers have six digits.
 
     Examples
     --------
@@ -40,24 +37,31 @@ def csv_of(figure: Figure) -> str:
     >>> _ = ax.plot([0, 1], [2, 3], "k", label="a line"), ax.set_xlabel("step")
     >>> print(csv_of(figure))
     # panel 1: x is step
-    panel,mark,kind,label,colour,x,y,value
-    1,1,line,a line,#000000,0,2,
-    1,1,line,a line,#000000,1,3,
+    # mark 1: panel 1, line, #000000, a line
+    mark,x,y
+    1,0,2
+    1,1,3
     <BLANKLINE>
     """
     panels = [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
-    text = io.StringIO()
+    head, marks = [], list[list[Point]]()
     for panel, ax in enumerate(panels, start=1):
         if named := "; ".join(filter(None, (_axis(ax.xaxis, "x"), _axis(ax.yaxis, "y")))):
-            text.write(f"# panel {panel}: {named}\n")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS)
+            head.append(f"# panel {panel}: {named}")
     for panel, ax in enumerate(panels, start=1):
-        for mark, (kind, artist, points) in enumerate(_series(ax), start=1):
-            label = str(artist.get_label())
-            about = [panel, mark, kind, "" if label.startswith("_") else label, _colour(artist)]
-            table.writerows([*about, *("" if v is None else f"{v:.6g}" for v in point)] for point in points)
-    return text.getvalue()
+        for kind, artist, points in _series(ax):
+            marks.append(points)
+            about = filter(None, [f"panel {panel}", kind, _colour(artist), _label(artist)])
+            head.append(f"# mark {len(marks)}: {', '.join(about)}")
+    head.append("mark,x,y,value" if any(len(points[0]) == 3 for points in marks) else "mark,x,y")
+    lines = [",".join([str(n), *(f"{v:.6g}" for v in point)]) for n, points in enumerate(marks, 1) for point in points]
+    return "\n".join([*head, *lines, ""])
+
+
+def _label(artist: Artist) -> str:
+    """The label of a mark in the legend, if it has one."""
+    label = " ".join(str(artist.get_label()).split())
+    return "" if label.startswith("_") else label
 
 
 def _axis(axis: Axis, name: str) -> str:
@@ -78,7 +82,11 @@ def _axis(axis: Axis, name: str) -> str:
 
 
 def _series(ax: Axes) -> Iterator[Series]:
-    """The marks of a panel that are drawn in the units of its data."""
+    """The marks of a panel that are drawn in the units of its data, each with at least one point."""
+    return (series for series in _drawn(ax) if series[2])
+
+
+def _drawn(ax: Axes) -> Iterator[Series]:
     for line in ax.lines:
         if line.get_transform() == ax.transData:
             yield "line", line, _plain(line.get_xydata())
@@ -102,7 +110,7 @@ def _series(ax: Axes) -> Iterator[Series]:
 
 def _plain(points: Any) -> list[Point]:
     """Points without a value."""
-    return [(float(x), float(y), None) for x, y in np.ma.filled(points, np.nan)]
+    return [(float(x), float(y)) for x, y in np.ma.filled(points, np.nan)]
 
 
 def _cells(values: Any, extent: Any, origin: str) -> list[Point]:

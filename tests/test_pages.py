@@ -1,0 +1,136 @@
+"""Every page of the built book, as its readers meet it: in a browser, wide and narrow, in light and dark."""
+
+import csv
+import io
+import re
+import sys
+
+import nbformat
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.browser import opened, served
+from tests.conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "tools"))
+import pages  # noqa: E402
+
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
+CHAPTERS = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
+NOTEBOOKS = [path for chapter in CHAPTERS if (path := ROOT / f"{chapter}.ipynb").exists()]
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
+KNOWN = {  # violations of the theme and of docutils, that a page of ours cannot help
+    "region": ".sidebar-primary-item",
+    "aria-allowed-role": ".citation",
+    "aria-deprecated-role": ".citation",
+    "aria-required-children": ".citation-list",
+}
+
+
+@pytest.fixture(scope="module")
+def site(whole_book):
+    with served(whole_book) as address:
+        yield address
+
+
+def violations(tab):
+    """What axe-core finds on a page, but for what is known."""
+    found = []
+    for violation in Axe().run(tab, options=RULES).response["violations"]:
+        allowed = KNOWN.get(violation["id"])
+        for node in violation["nodes"]:
+            part = tab.locator(node["target"][0]).first
+            if allowed is None or not part.evaluate("(node, known) => node.matches(known)", allowed):
+                found.append(f"{violation['id']}: {node['html'][:200]}")
+    return found
+
+
+@pytest.mark.parametrize("page", [*CHAPTERS, "search", "genindex"])
+def test_a_page_can_be_read_by_everyone_everywhere(page, site, chromium):
+    weight = []
+    with opened(chromium, f"{site}/{page}.html", on_response=lambda r: weight.append(len(r.body()))) as tab:
+        tab.wait_for_load_state("networkidle")
+        assert sum(weight) < 2_000_000
+        levels = [int(h.evaluate("h => h.tagName[1]")) for h in tab.locator("article :is(h1, h2, h3, h4, h5)").all()]
+        assert levels[0] == 1 and all(b <= a + 1 for a, b in zip(levels, levels[1:], strict=False))
+        assert not tab.locator("img:not([alt]), img[alt='']").count()
+        assert violations(tab) == []
+        tab.set_viewport_size({"width": 390, "height": 844})
+        assert tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        tab.emulate_media(color_scheme="dark")
+        tab.evaluate("document.documentElement.dataset.theme = 'dark'")
+        tab.wait_for_timeout(400)  # colours fade
+        assert violations(tab) == []
+
+
+def test_the_search_finds_words_of_the_book(site, chromium):
+    with opened(chromium, f"{site}/search.html?q=isodata") as tab:
+        tab.locator("#search-results li a").first.wait_for()
+        names = tab.locator("#search-results li a").all_inner_texts()
+        assert any(name.startswith("ISODATA") for name in names)
+
+
+def test_every_link_within_the_book_has_its_target(whole_book):
+    ids, links = {}, []
+    for file in whole_book.rglob("*.html"):
+        text = file.read_text(encoding="utf-8")
+        ids[file] = set(re.findall(r'\bid="([^"]+)"', text))
+        links += [(file, href) for href in re.findall(r'<a\b[^>]*?\bhref="([^"]+)"', text)]
+    for file, href in links:
+        if re.match(r"[a-z]+:", href):
+            continue
+        to, _, anchor = href.partition("#")
+        target = (file.parent / to).resolve() if to else file
+        assert target.exists(), f"{file.name} links to {href}"
+        if anchor and target.suffix == ".html":
+            assert anchor in ids[target], f"{file.name} links to {href}"
+
+
+# -- data under the figures, and the foot ------------------------------------------------------------------------------
+
+
+def numbers(text):
+    """The points of a CSV as (x, y)."""
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return [(float(line["x"]), float(line["y"])) for line in csv.DictReader(io.StringIO("\n".join(lines)))]
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_picture_of_a_chapter_has_its_data_below_it(notebook, whole_book):
+    cells = nbformat.read(notebook, as_version=4).cells
+    shown = [n for n, c in enumerate(cells) if any("image/png" in o.get("data", {}) for o in c.get("outputs", []))]
+    assert list(pages.figures(notebook)) == shown
+    html = (whole_book / "book" / f"{notebook.stem}.html").read_text(encoding="utf-8")
+    links = re.findall(r'<p class="figure-data"><a href="([^"]+)" download>', html)
+    assert len(links) == len(set(links)) == len(shown)
+    for link, (name, text) in zip(links, pages.figures(notebook).values(), strict=True):
+        file = (whole_book / "book" / link).resolve()
+        assert file.name == f"{name}.csv" and file.read_text(encoding="utf-8") == text
+        assert numbers(text)
+
+
+def test_a_page_offers_its_rows_as_they_are_recorded(whole_book):
+    for notebook in NOTEBOOKS:
+        html = (whole_book / "book" / f"{notebook.stem}.html").read_text(encoding="utf-8")
+        links = re.findall(r'Recorded rows: <a href="([^"]+)"', html)
+        files = [(whole_book / "book" / link).resolve() for link in links]
+        recorded = sorted((ROOT / "results").glob(f"{notebook.stem}.jsonl*"))
+        assert [file.name for file in files] == [file.name for file in recorded]
+        assert all(a.read_bytes() == b.read_bytes() for a, b in zip(files, recorded, strict=True))
+
+
+def test_every_page_says_how_to_cite_it(whole_book):
+    cite = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    for chapter in CHAPTERS:
+        html = (whole_book / f"{chapter}.html").read_text(encoding="utf-8")
+        title = re.search(r"<h1>(.*?)<a ", html)[1]
+        foot = re.search(r'<footer class="page-foot".*?</footer>', html, flags=re.DOTALL)[0]
+        assert f"<cite>{title}</cite>" in foot and cite["references"][0]["doi"] in foot
+        assert f"version {cite['version']}" in foot and "http" not in foot.replace("https://doi.org/", "")
+
+
+def test_an_address_of_the_book_stands_in_the_citation_once_it_is_known():
+    foot = pages.foot("book/traps", "Minima &amp; <em>more</em>", "2026", "https://example.org/errref/")
+    assert 'href="https://example.org/errref/book/traps.html"' in foot
+    assert "title = {Minima &amp; more}" in foot and "url = {https://example.org/errref/book/traps.html}" in foot
