@@ -1,5 +1,7 @@
 """What a chapter shows was executed, is compared when executed again, and shows every recorded row that changes."""
 
+import base64
+import io
 import json
 import math
 import os
@@ -10,9 +12,12 @@ import sys
 from dataclasses import replace
 from xml.etree import ElementTree
 
+import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from errref import digits, records, report
 from errref.records import Row
@@ -454,3 +459,36 @@ def test_nbval_skips_a_chapter_whose_images_are_not_here(tmp_path):
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, **nowhere}, capture_output=True, text=True, timeout=120)
     assert "1 passed, 1 skipped" in done.stdout
     assert "fashion-mnist is not here; `make data` fetches it" in done.stdout
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_lighter_picture_looks_the_same():
+    figure, ax = plt.subplots()
+    ax.imshow(np.linspace(0, 1, 400).reshape(20, 20))
+    ax.plot(range(20), "r"), ax.plot(range(19, -1, -1), color="#0072B2")
+    full = io.BytesIO()
+    figure.savefig(full, format="png")
+    plt.close(figure)
+    light = notebooks.lighter(base64.b64encode(full.getvalue()).decode())
+    assert len(light) < 0.6 * len(base64.b64encode(full.getvalue())) and notebooks.lighter(light) == light
+    pixels = [np.asarray(Image.open(f).convert("RGB"), dtype=int) for f in (full, io.BytesIO(base64.b64decode(light)))]
+    assert np.abs(pixels[0] - pixels[1]).mean() < 1 and pixels[0].shape == pixels[1].shape
+
+
+def test_pictures_that_are_stored_are_light():
+    for path in notebooks.chapters():
+        for cell in nbformat.read(path, as_version=4).cells:
+            for output in cell.get("outputs", []):
+                if "image/png" in output.get("data", {}):
+                    assert notebooks.lighter(output.data["image/png"]) == output.data["image/png"], path.name
+
+
+def test_every_form_of_a_stored_output_is_one_that_the_book_shows_or_offers():
+    known = {"image/png", "text/csv", "text/html", "text/plain", "application/vnd.jupyter.widget-view+json"}
+    known |= {"application/papermill.record/text/plain", "text/latex"}
+    for path in notebooks.chapters():
+        outputs = [o for c in nbformat.read(path, as_version=4).cells for o in c.get("outputs", [])]
+        forms = {form for output in outputs for form in output.get("data", {})}
+        assert {form for form in forms if not form.startswith("application/papermill.record/")} <= known, path.name

@@ -1,0 +1,88 @@
+"""JupyterLab as `make lab` opens it: a chapter runs top to bottom, and its figure and its kernel follow each other."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.browser import PATIENCE, control
+from tests.conftest import ROOT
+
+TOKEN = "of-this-test"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """The address of JupyterLab on this machine, in a copy of the book."""
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copytree(ROOT / "book", folder / "book")
+    options = ["--no-browser", "--allow-root", "--ServerApp.port=0", f"--IdentityProvider.token={TOKEN}"]
+    quiet = ["--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    own = {"JUPYTER_RUNTIME_DIR": str(folder / "runtime"), "JUPYTER_CONFIG_DIR": str(folder), "PYTHONPATH": str(ROOT)}
+    command = [Path(sys.executable).with_name("jupyter-lab"), *options, *quiet, folder / "book"]
+    with open(folder / "log", "w") as log:
+        server = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        yield _address(folder / "runtime")
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _address(runtime):
+    """Where the server that writes into this folder answers, once it does."""
+    for _ in range(600):
+        time.sleep(0.1)
+        for file in runtime.glob("jpserver-*.json"):
+            try:
+                url = json.loads(file.read_text())["url"].replace("localhost", "127.0.0.1")
+                urllib.request.urlopen(f"{url}api?token={TOKEN}")
+                return url
+            except (OSError, ValueError):
+                continue
+    raise AssertionError("JupyterLab did not start")
+
+
+def idle(tab):
+    """Wait until the kernel has nothing to do."""
+    tab.locator("#jp-main-statusbar").get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+
+
+def ask(tab, code):
+    """Run code in a new cell at the end of the notebook; returns what it printed."""
+    tab.locator(".jp-Notebook .jp-Cell").last.click()
+    for key in ("Escape", "b", "Enter"):
+        tab.keyboard.press(key)
+    tab.keyboard.type(code)
+    tab.keyboard.press("Shift+Enter")
+    output = tab.locator(".jp-Notebook .jp-CodeCell").filter(has_text=code).last.locator(".jp-OutputArea-output")
+    output.wait_for()
+    return output.inner_text().strip()
+
+
+def test_a_chapter_runs_and_its_figure_follows_the_kernel_and_the_kernel_the_figure(lab, chromium):
+    tab = chromium.new_page(viewport={"width": 1400, "height": 1000})
+    tab.set_default_timeout(PATIENCE)
+    tab.goto(f"{lab}lab/tree/playground.ipynb?reset&token={TOKEN}")
+    tab.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    idle(tab)
+    tab.get_by_role("menuitem", name="Run", exact=True).click()
+    tab.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    figure = tab.locator(".errref-widget")
+    figure.wait_for(state="attached")
+    idle(tab)
+    assert not tab.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count()
+    control(tab, "seed").focus()
+    tab.keyboard.press("ArrowRight")
+    assert ask(tab, "print(play.seed)") == "1"
+    assert ask(tab, "play.seed = 7; print('set')") == "set"
+    tab.wait_for_function("document.querySelector('.errref-widget [aria-valuetext=\"7\"]')")
+    assert control(tab, "seed").get_attribute("aria-valuetext") == "7"
+    assert tab.locator(".jp-OutputArea:has(.errref-widget) img").is_hidden()
+    tab.close()
