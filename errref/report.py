@@ -101,13 +101,22 @@ def as_text(verdicts: Sequence[Verdict], width: int = 120) -> str:
     return "\n".join(lines)
 
 
-def _table(caption: str, heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """An HTML table whose columns, and whose lines by their first cell, have headers that a screen reader can name."""
+def _table(caption: str, heads: Sequence[str], lines: Iterable[Sequence[str]], name: str = "") -> str:
+    """An HTML table whose columns, and whose lines by their first cell, have headers that a screen reader can name.
+
+    A ``name`` is what a link can point to.
+    """
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in heads)
     body = "".join(
         f'<tr><th scope="row">{first}</th>{"".join(f"<td>{c}</td>" for c in rest)}</tr>' for first, *rest in lines
     )
-    return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    anchor = f' id="{name}"' if name else ""
+    return f"<table{anchor}><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _anchor(claim: Claim) -> str:
+    """What a link to the box of a claim, or of its second rule, points to."""
+    return f"box-{claim.id}-{claim.scope}" if claim.scope else f"box-{claim.id}"
 
 
 def _badge(word: str) -> str:
@@ -117,6 +126,9 @@ def _badge(word: str) -> str:
 @dataclass(frozen=True)
 class Box:
     """The verdict box of a chapter: for each claim, each reading's number as paper | recorded | fresh.
+
+    The scorecard links to the table of each claim in its chapter, so a page shows it once. One of a smaller scale gives
+    no verdict, and is no target of a link.
 
     Parameters
     ----------
@@ -165,7 +177,8 @@ class Box:
             link = f'<a href="scorecard.html#claim-{claim.id}"><code>{claim.id}</code></a>{scope}'
             paper = f"<em>Paper ({escape(claim.where)}):</em> {escape(claim.paper or NONE)}."
             caption = f"{link} {_badge(self._word(i))} {escape(claim.claim)} {paper}{late}"
-            tables.append(_table(caption, heads, [[escape(cell) for cell in cells] for cells in lines]))
+            cells = [[escape(cell) for cell in line] for line in lines]
+            tables.append(_table(caption, heads, cells, "" if self.small else _anchor(claim)))
         return f'<div class="verdict-box">{"".join(tables)}</div>'
 
 
@@ -195,9 +208,11 @@ def box(*names: str, fresh: list[Row] | None = None, small: bool = False) -> Box
 
 
 def _chapter_link(claim: Claim, name: str) -> str:
-    """The name as a link to the claim's chapter, where that exists."""
-    exists = records.packaged("book", f"{claim.chapter}.ipynb").exists()
-    return f'<a href="{claim.chapter}.html">{name}</a>' if exists else name
+    """The name as a link to the claim's box in its chapter, where that exists; what cannot be tested has no box."""
+    if not records.packaged("book", f"{claim.chapter}.ipynb").exists():
+        return name
+    place = "" if claim.kind == "untestable" else f"#{_anchor(claim)}"
+    return f'<a href="{claim.chapter}.html{place}">{name}</a>'
 
 
 def _outcome(verdict: Verdict) -> list[str]:
@@ -208,7 +223,7 @@ def _outcome(verdict: Verdict) -> list[str]:
 
 @dataclass(frozen=True)
 class Scorecard:
-    """Verdicts as one table; each id is an anchor, and a link to the chapter that tests it, where that exists."""
+    """Verdicts as one table; each id is an anchor, and a link to the box of the chapter that tests it, if it exists."""
 
     verdicts: list[Verdict]
 

@@ -2,14 +2,17 @@
 
 import json
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 
+import nbformat
 import numpy as np
 import pytest
 
 from errref import claims, digits, records, report
 from errref.claims import Claim, Reading, Verdict
 from errref.records import Row
+from tests.conftest import ROOT
 from tests.nbval_tolerance import numbers as floats
 
 RULE = {"experiment": "functions", "seeds": 3, "confidence": 0.95, "statistic": "reduction", "bound": {"above": 0}}
@@ -101,6 +104,8 @@ def test_a_second_verdict_stands_beside_the_first():
         *("10.0 % [5.0 %, 20.0 %]", "800", "not reproduced"),
     ]
     assert table.ids == ["claim-one"] and table.scopes.count("row") == 2
+    assert table.links == ["functions.html#box-one", "traps.html#box-one-full"]
+    assert Table(report.Box([BOTH, BOTH.full])._repr_html_()).ids == ["box-one", "box-one-full"]
 
 
 def test_a_box_shows_both_verdicts_and_judges_fresh_rows_by_the_rule_of_their_experiment(project, monkeypatch):
@@ -205,15 +210,16 @@ def test_a_small_box_judges_both_columns_at_the_smaller_scale_and_gives_no_verdi
     small = report.box("low", fresh=found, small=True)
     assert "low: at the smaller scale" in repr(small) and "80.0 % [80.0 %, 80.0 %] | 3 | 80.0 % (n=3)" in repr(small)
     assert "reproduced" not in repr(small) + small._repr_html_() and "at the smaller scale" in small._repr_html_()
+    assert Table(small._repr_html_()).ids == []  # the page has the claim's own box too, and ids stand once
     assert "low: reproduced" in repr(report.box("low")) and "99.0 %" in repr(report.box("low"))
 
 
 class Table(HTMLParser):
-    """The tables of a page: captions, headers with their scope, cells; every tag must be closed."""
+    """The tables of a page: captions, headers with their scope, cells, ids and links; every tag must be closed."""
 
     def __init__(self, html):
         super().__init__()
-        self.open, self.captions, self.scopes, self.ids, self.lines = [], [], [], [], []
+        self.open, self.captions, self.scopes, self.ids, self.lines, self.links = [], [], [], [], [], []
         self.feed(html)
         self.close()
         assert not self.open
@@ -223,6 +229,7 @@ class Table(HTMLParser):
         attributes = dict(attributes)
         self.scopes += [attributes.get("scope")] if tag == "th" else []
         self.ids += [attributes["id"]] if "id" in attributes else []
+        self.links += [attributes["href"]] if "href" in attributes else []
         self.captions += [""] if tag == "caption" else []
         self.lines += [[]] if tag == "tr" else []
         if tag in ("td", "th"):
@@ -262,10 +269,40 @@ def test_the_scorecard_has_an_anchor_for_each_claim_and_a_link_where_the_chapter
     (tmp_path / "book").mkdir()
     (tmp_path / "book" / "functions.ipynb").touch()
     monkeypatch.setattr(records, "packaged", lambda *parts: tmp_path.joinpath(*parts))
-    html = report.scorecard(VERDICTS)._repr_html_()
-    assert Table(html).ids == ["claim-one", "claim-two", "claim-proof", "claim-bare"]
-    assert html.count('<a href="functions.html">') == 2 and "traps.html" not in html
+    beyond = Claim("beyond", "paper", "sec. 4", "It is known.", "untestable", "functions")
+    table = Table(report.scorecard([*VERDICTS, Verdict(beyond, "not testable")])._repr_html_())
+    assert table.ids == ["claim-one", "claim-two", "claim-proof", "claim-bare", "claim-beyond"]
+    assert table.links == ["functions.html#box-one", "functions.html#box-proof", "functions.html"]
     assert repr(report.scorecard(VERDICTS)) == report.as_text(VERDICTS)
+
+
+# -- links of the stored chapters --------------------------------------------------------------------------------------
+
+CHAPTERS = sorted({c.chapter for first in claims.load().values() for c in (first, first.second or first)})
+
+
+@cache
+def stored(chapter):
+    """The ids and links of the tables that a chapter shows, as it is stored."""
+    outputs = [
+        o for cell in nbformat.read(ROOT / "book" / f"{chapter}.ipynb", 4).cells for o in cell.get("outputs", [])
+    ]
+    pages = [o.data["text/html"] for o in outputs if "text/html" in o.get("data", {})]
+    tables = [Table(page) for page in pages if "verdict-box" in page or "scorecard" in page]
+    return [name for table in tables for name in table.ids], [link for table in tables for link in table.links]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_scorecard_and_a_chapter_link_to_each_other_and_every_link_has_its_target(chapter):
+    (scorecard, to_boxes), (boxes, to_claims) = stored("scorecard"), stored(chapter)
+    mine = [c for first in claims.load().values() for c in (first, first.second or first) if c.chapter == chapter]
+    for claim in mine:
+        place = "" if claim.kind == "untestable" else f"#box-{claim.id}{'-full' if claim.scope else ''}"
+        assert f"{chapter}.html{place}" in to_boxes, f"the scorecard has no link to {place}: run `make notebooks`"
+    wanted = [link.partition("#")[2] for link in to_boxes if link.startswith(f"{chapter}.html#")]
+    assert set(wanted) <= set(boxes), f"{chapter} shows no such box, or an old one: run `make notebooks`"
+    assert len(set(boxes)) == len(boxes), f"{chapter} shows a claim twice, so that an id stands twice"
+    assert set(to_claims) <= {f"scorecard.html#{name}" for name in scorecard}
 
 
 # -- the digest --------------------------------------------------------------------------------------------------------
