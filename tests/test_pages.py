@@ -52,7 +52,7 @@ def test_a_page_can_be_read_by_everyone_everywhere(page, site, chromium):
     ) as tab:
         tab.wait_for_function("!window.MathJax?.startup || MathJax.startup.promise.then(() => true)")
         assert 100_000 < sum(weight) < 2_000_000
-        levels = [int(h.evaluate("h => h.tagName[1]")) for h in tab.locator("article :is(h1, h2, h3, h4, h5)").all()]
+        levels = [int(h.evaluate("h => h.tagName[1]")) for h in tab.locator("main :is(h1, h2, h3, h4, h5)").all()]
         assert levels[0] == 1 and all(b <= a + 1 for a, b in zip(levels, levels[1:], strict=False))
         assert not tab.locator("img:not([alt]), img[alt='']").count()
         assert violations(tab) == []
