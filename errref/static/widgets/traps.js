@@ -82,9 +82,9 @@ class View {
   }
 
   refresh() {
-    const settings = Object.fromEntries(VALUES.map((name) => [name, this.model.get(name)])), { step, ...rest } = settings;
-    const [surface, key] = [this.surface, JSON.stringify(rest)];
-    if (surface !== settings.surface) this.chart(settings.surface);
+    const settings = Object.fromEntries(VALUES.map((name) => [name, this.model.get(name)]));
+    const { step, ...rest } = settings, key = JSON.stringify(rest);
+    if (this.surface !== settings.surface) this.chart(settings.surface);
     if (key !== this.key) this.roll(rest, key);
     this.at = Math.min(step ?? this.last, this.last);
     this.controls.show(settings);
@@ -95,13 +95,14 @@ class View {
 
   // A surface: its map, and its samples.
   chart(name) {
-    const data = (this.data = this.fixed.surfaces[name]), { half_width: half, best } = data, side = this.map.inner.width;
-    Object.assign(this, { surface: name, land: landscape(name, data), earlier: [] });
-    const values = survey(this.land.loss, half, CELLS), sorted = values.toSorted(), high = sorted[Math.floor(0.95 * sorted.length)];
+    const data = this.fixed.surfaces[name], { half_width: half, best } = data, side = this.map.inner.width;
+    Object.assign(this, { surface: name, data, land: landscape(name, data), earlier: [] });
+    const values = survey(this.land.loss, half, CELLS), sorted = values.toSorted();
+    const low = sorted[0], high = sorted[Math.floor(0.95 * sorted.length)]; // what is above is as dark as this
     this.highest = sorted.at(-1);
     this.map.setRanges([-half, half], [-half, half]);
-    const step = (high - sorted[0]) / (LINES + 1), levels = range(1, LINES, 1).map((k) => sorted[0] + k * step);
-    const picture = { href: shades(values, CELLS, sorted[0], high), width: side, height: side, preserveAspectRatio: "none" };
+    const levels = range(1, LINES, 1).map((k) => low + (k / (LINES + 1)) * (high - low));
+    const picture = { href: shades(values, CELLS, low, high), width: side, height: side };
     const near = { d: contour(values, CELLS, best.loss + this.fixed.near, side), fill: "none" };
     const tag = { x: this.map.px(best.at[0]) + 9, y: this.map.py(best.at[1]) - 7, class: "errref-tag" };
     this.map.draw(
@@ -169,7 +170,8 @@ class View {
     const [a, b] = places.at(-1), [x, y] = [this.map.px(a).toFixed(1), this.map.py(b).toFixed(1)];
     if (arrived) return [ring, this.map.mark(a, b, { r: 5, fill: colour, stroke: "#fff", "stroke-width": 1.5, class: "errref-end" })];
     const cross = { d: `M${x},${y}m-5,-5l10,10m0,-10l-10,10`, fill: "none", class: "errref-end" };
-    return [ring, shape("path", { ...cross, stroke: "#fff", "stroke-width": 5 }), shape("path", { ...cross, stroke: colour, "stroke-width": 2.5 })];
+    const edge = shape("path", { ...cross, stroke: "#fff", "stroke-width": 5 });
+    return [ring, edge, shape("path", { ...cross, stroke: colour, "stroke-width": 2.5 })];
   }
 
   drawCurves(steps) {
@@ -190,16 +192,14 @@ class View {
   place() {
     const { at: t, last, colour } = this, weights = this.path[t], now = this.measured(t), end = this.trace.at(-1), x = t || START;
     const mark = { r: 7.5, fill: this.fixed.colours.target, stroke: "#fff", "stroke-width": 2, "data-step": t };
-    this.map.draw("covered", ...this.trail([...this.way.filter((place) => place.t < t).map(({ at }) => at), weights], { "stroke-width": 2.5 }));
+    const covered = this.way.filter((place) => place.t < t).map(({ at }) => at);
+    this.map.draw("covered", ...this.trail([...covered, weights], { "stroke-width": 2.5 }));
     this.map.draw("ball", this.map.mark(...weights, mark));
     this.losses.draw("ball", this.losses.mark(x, now.loss, { r: 4, fill: colour, stroke: TARGET }));
     this.norms.draw("ball", this.norms.mark(x, inRange(now.norm), { r: 4, fill: colour, stroke: TARGET }));
     this.drawFit(weights, this.batches?.[t]);
-    const words = this.verdict(end), line = (name, step, { loss, norm }) => [name, step.toLocaleString("en"), pair(this.path[step]), loss, norm];
-    this.table.show(
-      ["", "step", "weights", "loss", "gradient"],
-      [line("ball", t, now), line("end", last, end), ["best fit", "", WORDS[this.surface].best ?? pair(this.data.best.at), this.data.best.loss, ""]],
-    );
+    this.tabulate(t, now, end);
+    const words = this.verdict(end);
     write(this.words, words);
     this.explain();
     this.describe(t, now, end);
@@ -209,13 +209,20 @@ class View {
     });
   }
 
+  tabulate(t, now, end) {
+    const { best } = this.data, row = (name, step, { loss, norm }) => [name, step.toLocaleString("en"), pair(this.path[step]), loss, norm];
+    const lowest = ["best fit", "", WORDS[this.surface].best ?? pair(best.at), best.loss, ""];
+    this.table.show(["", "step", "weights", "loss", "gradient"], [row("ball", t, now), row("end", this.last, end), lowest]);
+  }
+
   // Samples, the model at some weights, and which samples the next step uses.
   drawFit(weights, batch = []) {
     const { x, y, width } = this.data, { model } = WORDS[this.surface], next = new Set(batch);
     this.fit.draw("model", this.answers(weights, { stroke: this.colour, "stroke-width": 2.5 }));
     this.fit.draw("band", ...(width ? [this.band(weights, width)] : []));
     const dots = x.map((at, i) => this.fit.mark(at, y[i], { r: x.length > 9 ? 2.5 : 4, fill: TARGET }));
-    const rings = [...next].map((i) => this.fit.mark(x[i], y[i], { r: 5.5, fill: "none", stroke: TARGET, class: "errref-next", "data-sample": i }));
+    const ring = { r: 5.5, fill: "none", stroke: TARGET, class: "errref-next" };
+    const rings = [...next].map((i) => this.fit.mark(x[i], y[i], { ...ring, "data-sample": i }));
     this.fit.draw("samples", ...dots, ...rings);
     this.keys[1].replaceChildren(
       legend(this.colour, `${model} of the ball`),
@@ -260,12 +267,12 @@ class View {
   }
 
   describe(t, now, end) {
-    const start = pair(this.path[0]), step = t.toLocaleString("en");
-    const where = this.arrived ? "at the best fit" : "not at the best fit";
-    this.map.describe(`Map of the loss, light where it is low, with the path of the ball from ${start} to ${pair(this.path[this.last])}, ${where}.`);
-    this.fit.describe(`Samples and the ${WORDS[this.surface].model} of the ball at step ${step}, whose loss is ${short(now.loss)}; dashed, the best fit.`);
-    this.losses.describe(`Loss against step, from ${short(this.trace[0].loss)} to ${short(end.loss)}; the lowest is ${short(this.data.best.loss)}.`);
-    this.norms.describe(`Norm of the gradient against step, from ${short(this.trace[0].norm)} to ${short(end.norm)}.`);
+    const [from, to] = [this.path[0], this.path[this.last]].map(pair), where = this.arrived ? "at the best fit" : "not at the best fit";
+    const { model } = WORDS[this.surface], [first] = this.trace, lowest = short(this.data.best.loss);
+    this.map.describe(`Map of the loss, light where it is low, with the path of the ball from ${from} to ${to}, ${where}.`);
+    this.fit.describe(`Samples, and the ${model} of the ball at step ${t}, with loss ${short(now.loss)}; dashed, the best fit.`);
+    this.losses.describe(`Loss against step, from ${short(first.loss)} to ${short(end.loss)}; the lowest is ${lowest}.`);
+    this.norms.describe(`Norm of the gradient against step, from ${short(first.norm)} to ${short(end.norm)}.`);
   }
 
   explain() {
@@ -304,7 +311,8 @@ function controls({ surfaces }, onChange, start) {
   const second = slider("second weight", [0], short, (value) => onChange({ start: [start()[0], value] }));
   const rate = slider("step size", [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5], short, (value) => onChange({ rate: value }));
   const steps = slider("steps in all", [100, 200, 500, 1000, 2000, 3000, 5000], whole, (value) => onChange({ steps: value }));
-  const batch = slider("batch size", [1], (size) => (size < n ? String(size) : n > 1 ? `all ${n}` : "1"), (size) => onChange({ batch: size < n ? size : null }));
+  const batched = (size) => (size < n || n === 1 ? String(size) : `all ${n}`);
+  const batch = slider("batch size", [1], batched, (size) => onChange({ batch: size < n ? size : null }));
   const seed = slider("seed", range(0, 99, 1), String, (value) => onChange({ seed: value }));
   const note = element("p", { class: "errref-note" });
   const groups = [group("Start", surface, first, second), group("Descent", rate, steps), group("Noise", batch, seed, { root: note })];
