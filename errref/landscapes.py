@@ -19,63 +19,92 @@ from errref.exact import BETA1, BETA2, EPSILON
 
 Array = np.ndarray
 Field = Callable[[Array], Array]
+Answer = Callable[[Array, Array], Array]
+OnSamples = Callable[[Array, Array, Array], Array]
+
+NEAR = 0.01  # a loss that is no more than this above the lowest counts as the best fit
+RATE = 0.05  # step size of descent on the surfaces
+WIDTH = 0.3  # of the trench of a sample, in units of y
 
 
 class Surface(NamedTuple):
-    """A loss of two weights, with its gradient; both take (..., 2).
+    """A loss of two weights on samples, with its gradient.
 
     Attributes
     ----------
-    loss, gradient : callable
+    answer : callable
+        What the model says: (..., n), of weights (..., 2) and inputs (..., n).
+    loss_on, gradient_on : callable
+        Of weights, inputs and targets (..., n), so that each of many models can have a batch of its own.
+    x, y : array of shape (n,)
+        All samples.
     half_width : float
         Both weights are drawn, and start, between minus and plus this.
     """
 
-    loss: Field
-    gradient: Field
+    answer: Answer
+    loss_on: OnSamples
+    gradient_on: OnSamples
+    x: Array
+    y: Array
     half_width: float
 
+    def loss(self, weights: Array) -> Array:
+        """Loss on all samples."""
+        return self.loss_on(weights, self.x, self.y)
 
-def neuron(x: Array, y: Array, half_width: float) -> Surface:
-    """Mean squared error of one neuron on samples (n,)."""
-
-    def loss(weights: Array) -> Array:
-        return np.mean((np.tanh(weights[..., :1] * x + weights[..., 1:]) - y) ** 2, axis=-1)
-
-    def gradient(weights: Array) -> Array:
-        answer = np.tanh(weights[..., :1] * x + weights[..., 1:])
-        pull = 2 * (answer - y) * (1 - answer**2) / len(x)
-        return np.stack([np.sum(pull * x, axis=-1), np.sum(pull, axis=-1)], axis=-1)
-
-    return Surface(loss, gradient, half_width)
+    def gradient(self, weights: Array) -> Array:
+        """Gradient of `loss` by the weights."""
+        return self.gradient_on(weights, self.x, self.y)
 
 
-def product() -> Surface:
-    """Squared error (u v - 1)^2 of the linear network u v x on the sample (1, 1): a saddle between two valleys."""
-
-    def gradient(weights: Array) -> Array:
-        residual = weights[..., :1] * weights[..., 1:] - 1
-        return 2 * residual * weights[..., ::-1]
-
-    return Surface(lambda weights: (weights[..., 0] * weights[..., 1] - 1) ** 2, gradient, 2.0)
+def neuron(weights: Array, x: Array) -> Array:
+    """Answer tanh(w x + b) of one neuron."""
+    return np.tanh(weights[..., :1] * x + weights[..., 1:])
 
 
-WIDTH = 0.3  # of the trench of a sample, in units of y
-RATE = 0.05  # step size of descent on the lines
+def neuron_loss(weights: Array, x: Array, y: Array) -> Array:
+    """Mean squared error of `neuron`."""
+    return np.mean((neuron(weights, x) - y) ** 2, axis=-1)
+
+
+def neuron_gradient(weights: Array, x: Array, y: Array) -> Array:
+    """Gradient of `neuron_loss` by the weights."""
+    answer = neuron(weights, x)
+    pull = 2 * (answer - y) * (1 - answer**2) / x.shape[-1]
+    return np.stack([np.sum(pull * x, axis=-1), np.sum(pull, axis=-1)], axis=-1)
+
+
+def product(weights: Array, x: Array) -> Array:
+    """Answer u v x of a linear network."""
+    return weights[..., :1] * weights[..., 1:] * x
+
+
+def product_loss(weights: Array, x: Array, y: Array) -> Array:
+    """Mean squared error of `product`."""
+    return np.mean((product(weights, x) - y) ** 2, axis=-1)
+
+
+def product_gradient(weights: Array, x: Array, y: Array) -> Array:
+    """Gradient of `product_loss` by the weights."""
+    residual = product(weights, x) - y
+    return 2 * np.mean(residual * x, axis=-1, keepdims=True) * weights[..., ::-1]
+
+
+def line(weights: Array, x: Array) -> Array:
+    """Answer w x + b of a line."""
+    return weights[..., :1] * x + weights[..., 1:]
 
 
 def line_loss(weights: Array, x: Array, y: Array) -> Array:
-    """Mean of ``1 - exp(-r^2 / 2 WIDTH^2)`` for the residuals r of the line w x + b: 1 for a sample that is not fitted.
-
-    Samples are (..., n), so that each of many lines can have a batch of its own.
-    """
-    residual = weights[..., :1] * x + weights[..., 1:] - y
+    """Mean of ``1 - exp(-r^2 / 2 WIDTH^2)`` for the residuals r of `line`: 1 for a sample that is not fitted."""
+    residual = line(weights, x) - y
     return 1 - np.mean(np.exp(-((residual / WIDTH) ** 2) / 2), axis=-1)
 
 
 def line_gradient(weights: Array, x: Array, y: Array) -> Array:
     """Gradient of `line_loss` by the weights."""
-    residual = weights[..., :1] * x + weights[..., 1:] - y
+    residual = line(weights, x) - y
     pull = residual * np.exp(-((residual / WIDTH) ** 2) / 2) / WIDTH**2
     return np.stack([np.mean(pull * x, axis=-1), np.mean(pull, axis=-1)], axis=-1)
 
@@ -86,17 +115,14 @@ def two_lines(share: float, apart: float, n: int, rng: np.random.Generator) -> t
     return rng.uniform(-1, 1, n), np.where(upper, apart / 2, -apart / 2) + rng.normal(0, WIDTH / 6, n)
 
 
-def lines(share: float, apart: float, n: int, rng: np.random.Generator) -> Surface:
-    """`line_loss` on the samples of `two_lines`."""
-    x, y = two_lines(share, apart, n, rng)
-    return Surface(lambda weights: line_loss(weights, x, y), lambda weights: line_gradient(weights, x, y), 1.5)
-
-
-# Two lines of which the better one fits more samples; a linear network; and four samples that a neuron fits easily.
+# Two lines of which the better one fits more samples; a linear network, whose loss on the sample (1, 1) is (u v - 1)^2,
+# with a saddle between two valleys; and four samples that a neuron fits easily.
 SURFACES: dict[str, Surface] = {
-    "minima": lines(0.6, 1.0, 60, np.random.default_rng(0)),
-    "saddle": product(),
-    "plateau": neuron(np.array([-1.0, -0.5, 0.5, 1]), np.array([-0.9, -0.6, 0.6, 0.9]), 10.0),
+    "minima": Surface(line, line_loss, line_gradient, *two_lines(0.6, 1.0, 60, np.random.default_rng(0)), 1.5),
+    "saddle": Surface(product, product_loss, product_gradient, np.ones(1), np.ones(1), 2.0),
+    "plateau": Surface(
+        neuron, neuron_loss, neuron_gradient, np.array([-1.0, -0.5, 0.5, 1]), np.array([-0.9, -0.6, 0.6, 0.9]), 10.0
+    ),
 }
 
 

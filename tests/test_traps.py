@@ -341,7 +341,14 @@ def test_every_figure_has_labelled_axes(rows, ends):
     ramp = {"ramp": {"study": "ramp", "extent": 4.0, "slope": 0.1}}
     point = stationary.Point(0, np.ones(4), 0.5, np.array([-1.0, 1, 1, 1]), 0.0)
     made = [draw.surfaces(starts=2, steps=20), draw.fits(ends[0], problem), draw.valleys(rows), draw.escapes(rows)]
-    made += [draw.index([point]), draw.leaving(rows), draw.plateaus(rows), draw.waiting(rows, ramp)]
+    surface = landscapes.SURFACES["plateau"]
+    made += [
+        draw.ball(surface, landscapes.descend(surface.gradient, np.ones(2), 0.05, 20)),
+        draw.index([point]),
+        draw.leaving(rows),
+        draw.plateaus(rows),
+        draw.waiting(rows, ramp),
+    ]
     for figure in made:
         assert figure.axes[-1].get_xlabel() and figure.get_size_inches()[0] <= 7.2
         assert all(not ax.get_title() for ax in figure.axes)

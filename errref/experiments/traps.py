@@ -73,7 +73,7 @@ def descent_row(config: Config, rng: np.random.Generator) -> dict[str, float]:
     end = landscapes.descend(surface.gradient, start, landscapes.RATE, 5000, every=5000)[-1]
     tiny = np.linalg.norm(surface.gradient(end), axis=1) < TINY
     loss = surface.loss(end)
-    best = loss < loss.min() + 0.01
+    best = loss < loss.min() + landscapes.NEAR
     return {
         "tiny": float(tiny.mean()),
         "best": float(best.mean()),

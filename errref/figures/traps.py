@@ -22,7 +22,7 @@ from errref.experiments.traps import (
     temperature,
 )
 from errref.figures import COLOURS
-from errref.landscapes import RATE, SURFACES, descend, kramers
+from errref.landscapes import NEAR, RATE, SURFACES, Surface, descend, kramers
 from errref.records import Row, numbers_of
 from errref.smooth import Problem
 from errref.stationary import Point
@@ -38,20 +38,38 @@ def surfaces(starts: int = 14, steps: int = 3000) -> Figure:
     """Draw each surface with paths of descent: to the best fit in one colour, to another end in the other."""
     figure, axes = plt.subplots(len(SURFACES), 1, figsize=(WIDTH, 4.2 * len(SURFACES)))
     for ax, (name, surface) in zip(axes, SURFACES.items(), strict=True):
-        half = surface.half_width
-        axis = np.linspace(-half, half, 151)
-        values = surface.loss(np.stack(np.meshgrid(axis, axis), axis=-1))
-        ax.contourf(axis, axis, np.minimum(values, np.quantile(values, 0.95)), levels=18, cmap="Greys", alpha=0.8)
-        start = np.random.default_rng(2).uniform(-half, half, (starts, 2))
-        path = descend(surface.gradient, start, RATE, steps, every=5)
-        best = surface.loss(path[-1]) < values.min() + 0.01
-        for k in range(starts):
-            colour = BEST if best[k] else COLOURS["reflection"]
-            ax.plot(*path[:, k].T, color=colour, linewidth=1.5)
-            ax.plot(*path[0, k], "o", color="white", markeredgecolor=colour, markersize=5)
-            ax.plot(*path[-1, k], "o" if best[k] else "X", color=colour, markeredgecolor="white", markersize=8)
-        ax.set(xlim=(-half, half), ylim=(-half, half), xlabel=f"first weight ({name})", ylabel="second weight")
-        ax.grid(False)
+        start = np.random.default_rng(2).uniform(-surface.half_width, surface.half_width, (starts, 2))
+        _map(ax, surface, descend(surface.gradient, start, RATE, steps, every=5))
+        ax.set(xlabel=f"first weight ({name})", ylabel="second weight")
+    return figure
+
+
+def _map(ax: Axes, surface: Surface, path: Array) -> Array:
+    """Draw shades of a loss, and paths (T, S, 2) from a ring to a dot or a cross; whether each ends at the best fit."""
+    half = surface.half_width
+    axis = np.linspace(-half, half, 151)
+    values = surface.loss(np.stack(np.meshgrid(axis, axis), axis=-1))
+    ax.contourf(axis, axis, np.minimum(values, np.quantile(values, 0.95)), levels=18, cmap="Greys", alpha=0.8)
+    best = surface.loss(path[-1]) < values.min() + NEAR
+    for k in range(path.shape[1]):
+        colour = BEST if best[k] else COLOURS["reflection"]
+        ax.plot(*path[:, k].T, color=colour, linewidth=1.5)
+        ax.plot(*path[0, k], "o", color="white", markeredgecolor=colour, markersize=5)
+        ax.plot(*path[-1, k], "o" if best[k] else "X", color=colour, markeredgecolor="white", markersize=8)
+    ax.set(xlim=(-half, half), ylim=(-half, half))
+    ax.grid(False)
+    return best
+
+
+def ball(surface: Surface, path: Array) -> Figure:
+    """Draw one path (T, 2) of descent on a surface, and below it the samples with the model where the path ends."""
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 7.4), height_ratios=(3, 2))
+    (best,) = _map(top, surface, path[:, None])
+    top.set(xlabel="first weight", ylabel="second weight")
+    x = np.linspace(-1.2, 1.2, 49)
+    bottom.plot(surface.x, surface.y, ".", color=COLOURS["target"])
+    bottom.plot(x, surface.answer(path[-1], x), color=BEST if best else COLOURS["reflection"])
+    bottom.set(xlabel="$x$", ylabel="$y$")
     return figure
 
 

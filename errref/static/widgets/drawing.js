@@ -161,7 +161,8 @@ export function range(from, to, step) {
   return Array.from({ length: Math.round((to - from) / step) + 1 }, (_, k) => Number((from + k * step).toFixed(2)));
 }
 
-// A slider over a list of values, named by its label; `format` says a value in words.
+// A slider over a list of values, named by its label; `format` says a value in words. `offer` changes the list, before
+// the value is shown; `input` is the control itself.
 export function slider(label, values, format, onInput) {
   const input = element("input", { type: "range", min: 0, max: values.length - 1, step: 1 });
   const said = element("span", { class: "errref-value", "aria-hidden": "true" }); // the control itself says it aloud
@@ -173,7 +174,11 @@ export function slider(label, values, format, onInput) {
     said.textContent = format(value);
     input.setAttribute("aria-valuetext", format(value));
   };
-  return { root, show };
+  const offer = (now) => {
+    values = now;
+    input.max = now.length - 1;
+  };
+  return { root, input, show, offer };
 }
 
 // A choice from a list of [value, words].
@@ -196,17 +201,18 @@ export function button(words, onClick) {
   return { root, show: (now) => write(root, now) };
 }
 
-// Calls back, while `active`, with the two ends of each movement of the first finger or of the main button held down.
+// Calls back, where an event is `active`, with the two ends of each movement of the first finger or of the main button
+// held down.
 export function drag(plot, active, onMove) {
   let last = null;
   plot.root.addEventListener("pointerdown", (event) => {
-    if (event.button || !event.isPrimary || !active()) return;
+    if (event.button || !event.isPrimary || !active(event)) return;
     plot.root.setPointerCapture(event.pointerId);
     last = plot.where(event);
     onMove(last, last);
   });
   plot.root.addEventListener("pointermove", (event) => {
-    if (!last || !event.isPrimary || !active()) return;
+    if (!last || !event.isPrimary || !active(event)) return;
     const here = plot.where(event);
     onMove(last, here);
     last = here;
