@@ -342,7 +342,7 @@ def test_figures_are_drawn_without_a_warning_and_have_labelled_axes(rows, drawn)
     verdicts = {name: claim.second for name, claim in claims.load().items() if name in ("table-by-90", "table-99")}
     judged = {name: claims.judge(claim, rows) for name, claim in verdicts.items()}
     figures = [draw.support(judged), draw.deciding({"a": 0.5, "b": 0.1}, {"a": (0.4, 0.6), "b": (0, 0.2)})]
-    figures.append(draw.costs({"a: 1": 0.5, "b: 2": 0.1}, default=0.3))
+    figures += [draw.costs({"a: 1": 0.5, "b: 2": 0.1}, default=0.3), draw.curve(rows, "quartic")]
     for figure in drawn(figures):
         assert all(ax.get_xlabel() for ax in figure.axes)
     assert [bar.get_width() for bar in figures[2].axes[0].patches] == [0.5, 0.1]

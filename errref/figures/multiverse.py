@@ -43,6 +43,15 @@ def specification(rows: Sequence[Row], function: str, loss: str = "squared") -> 
     return figure
 
 
+def curve(rows: Sequence[Row], function: str, loss: str = "squared") -> Figure:
+    """Draw the systems of one function in the order of their reductions."""
+    figure, ax = plt.subplots(figsize=(WIDTH, 3.6))
+    _curve(ax, outcomes(rows, loss, function=function), function)
+    ax.set_xlabel("systems, by their reduction")
+    ax.legend(loc="upper left", fontsize=8)
+    return figure
+
+
 def curves(rows: Sequence[Row], loss: str = "squared") -> Figure:
     """Draw the curve of each function in a panel of its own."""
     figure, axes = plt.subplots(3, 2, figsize=(WIDTH, 7.5), sharey=True)

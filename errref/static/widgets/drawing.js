@@ -59,11 +59,12 @@ function hideStill(el) {
 }
 
 // A plot; the scale of each axis is linear, or logarithmic where `log` names it ("x", "y" or "xy"). Curves and marks go
-// into named layers, each drawn anew as a whole. `size` changes the units of the picture (see PLOT).
+// into named layers, each drawn anew as a whole. `size` changes the units of the picture (see PLOT); `marked`, a list of
+// [value, words] for x or y, stands on that axis in place of round numbers.
 export class Plot {
-  constructor(label, layers, xRange, yRange, { log = "", size = {} } = {}) {
+  constructor(label, layers, xRange, yRange, { log = "", size = {}, marked = {} } = {}) {
     const { width, height, left, right, top, bottom } = (this.size = { ...PLOT, ...size });
-    this.log = log;
+    Object.assign(this, { log, marked });
     this.inner = { width: width - left - right, height: height - top - bottom };
     this.axes = shape("g", { "aria-hidden": "true" });
     this.area = shape("svg", { x: left, y: top, ...this.inner, viewBox: `0 0 ${this.inner.width} ${this.inner.height}` });
@@ -83,14 +84,14 @@ export class Plot {
     Object.assign(this, { xRange, yRange });
     const { left, top } = this.size, { width, height } = this.inner;
     this.axes.replaceChildren(shape("path", { d: `M${left},${top}V${top + height}H${left + width}`, class: "errref-axis" }));
-    for (const value of ticks(xRange, this.log.includes("x"))) {
+    for (const [value, words] of this.marked.x ?? ticks(xRange, this.log.includes("x"))) {
       const at = left + this.px(value);
-      this.axes.append(shape("text", { x: at, y: top + height + 15, "text-anchor": "middle" }, short(value)));
+      this.axes.append(shape("text", { x: at, y: top + height + 15, "text-anchor": "middle" }, words));
     }
-    for (const value of ticks(yRange, this.log.includes("y"))) {
+    for (const [value, words] of this.marked.y ?? ticks(yRange, this.log.includes("y"))) {
       const at = top + this.py(value);
       this.axes.append(shape("path", { d: `M${left},${at}h${width}`, class: "errref-grid" }));
-      this.axes.append(shape("text", { x: left - 5, y: at + 4, "text-anchor": "end" }, short(value)));
+      this.axes.append(shape("text", { x: left - 5, y: at + 4, "text-anchor": "end" }, words));
     }
   }
 
@@ -124,6 +125,12 @@ export class Plot {
     return shape("path", { d, fill: "none", "stroke-width": 1.8, ...attributes });
   }
 
+  // Many dots as one shape.
+  dots(x, y, attributes) {
+    const d = Array.from(x, (at, i) => `M${this.px(at).toFixed(1)},${this.py(y[i]).toFixed(1)}h0`).join("");
+    return shape("path", { d, "stroke-linecap": "round", ...attributes });
+  }
+
   mark(x, y, attributes) {
     return shape("circle", { cx: this.px(x).toFixed(1), cy: this.py(y).toFixed(1), r: 2.5, ...attributes });
   }
@@ -137,7 +144,11 @@ function valueAt(part, [low, high], log) {
   return log ? low * (high / low) ** part : low + part * (high - low);
 }
 
-function ticks([low, high], log) {
+function ticks(range, log) {
+  return roundNumbers(range, log).map((value) => [value, short(value)]);
+}
+
+function roundNumbers([low, high], log) {
   if (log) {
     const [first, last] = [Math.ceil(Math.log10(low) - 1e-9), Math.floor(Math.log10(high) + 1e-9)];
     const every = Math.ceil((last - first + 1) / 6);
@@ -181,12 +192,13 @@ export function slider(label, values, format, onInput) {
   return { root, input, show, offer };
 }
 
-// A choice from a list of [value, words].
+// A choice from a list of [value, words]; `say` gives the options other words.
 export function choice(label, options, onInput) {
   const input = element("select", {}, ...options.map(([value, words]) => element("option", { value }, words)));
   input.addEventListener("input", () => onInput(input.value));
   const root = element("label", { class: "errref-control" }, element("span", {}, label), input);
-  return { root, show: (value) => (input.value = value) };
+  const say = (words) => words.forEach((text, k) => write(input.options[k], text));
+  return { root, say, show: (value) => (input.value = value) };
 }
 
 // Change words only where they differ: a live region would say the same again.
