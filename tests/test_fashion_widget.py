@@ -243,7 +243,7 @@ def agrees(tab, state, images, protocol, cluster=0, picked=0):
         label = FASHION_CLASSES[state.labels[case]]
         assert tile["right"] == str(right).lower() and tile["who"] == str(who)
         assert tile["letter"] == ("–" if who < 0 else "G" if who == 0 else str(who))
-        assert tile["name"] == f"{place + 1}: {label}; {words(case, who, right, state)}"
+        assert tile["name"] == f"picture {place + 1}, {label}; {words(case, who, right, state)}"
         assert tile["pressed"] == str(place == picked).lower() and tile["tab"] == (0 if place == picked else -1)
     assert {(tile["right"], tile["mark"]) for tile in shown} <= set(MARKS.items())
     (case, who) = (grid[picked], state.who(grid[picked], protocol))
@@ -354,7 +354,9 @@ def test_keys_choose_and_walk_through_the_pictures(address, chromium, state):
             tab.keyboard.press(key)
             assert tab.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
             assert tab.locator(f"{TILES}[aria-pressed='true']").count() == 1
-            assert tab.evaluate("document.activeElement.getAttribute('aria-label')").startswith(f"{place + 1}: ")
+            assert tab.evaluate("document.activeElement.getAttribute('aria-label')").startswith(
+                f"picture {place + 1}, "
+            )
         tab.keyboard.press("End")
         agrees(tab, state, "training_errors", "cluster_oracle", picked=last)
         tab.keyboard.press("Tab")
@@ -459,7 +461,9 @@ def test_an_empty_set_is_said_to_be_empty(chromium, tmp_path):
     calm = [line for line in TEST if line[2][0] > 0.5]  # nothing is routed
     with opened(chromium, page_with(Cases(look(TRAINING), look(calm), picked=5), tmp_path)) as tab:
         start(tab)
-        assert tab.locator(f"{TILES}[aria-pressed='true']").get_attribute("aria-label").startswith("2: "), "the last"
+        assert tab.locator(f"{TILES}[aria-pressed='true']").get_attribute("aria-label").startswith("picture 2, "), (
+            "the last"
+        )
         control(tab, "images").select_option("harms")
         assert tab.locator(TILES).count() == 0 and tab.locator(".errref-closer").is_hidden()
         assert tab.locator(".errref-counts td").nth(1).inner_text() == "–"
@@ -482,4 +486,4 @@ def test_two_figures_on_a_page_are_set_each_by_itself(cases, chromium, tmp_path)
         for k in (0, 1):
             widget = tab.locator(".errref-widget").nth(k)
             assert widget.locator("select").last.input_value() == "any_right"
-            assert widget.locator(f"{TILES}[aria-pressed='true']").get_attribute("aria-label").startswith("2: ")
+            assert widget.locator(f"{TILES}[aria-pressed='true']").get_attribute("aria-label").startswith("picture 2, ")

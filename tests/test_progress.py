@@ -4,9 +4,7 @@ import re
 import subprocess
 import sys
 
-import nbformat
 import pytest
-from jupyter_client.manager import run_kernel
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -26,14 +24,32 @@ print(len(rows))
 LEFT = r"\[\d\d:\d\d<\d\d:\d\d, .*\]"  # time taken and time left
 
 
+class Front(NotebookClient):
+    """A front end that hears what a cell shows while it runs; ``user``: that it can ask somebody for input."""
+
+    def run(self, user):
+        self.heard = []
+        with self.setup_kernel():
+            self.kc.allow_stdin = user  # JupyterLab's is true; that of those who execute notebooks is false
+            return self.execute_cell(self.nb.cells[0], 0).outputs
+
+    def process_message(self, message, cell, index):
+        if message["msg_type"] in ("stream", "display_data", "update_display_data"):
+            self.heard.append((message["msg_type"], message["content"]))
+        return super().process_message(message, cell, index)
+
+
+def front():
+    notebook = new_notebook(cells=[new_code_cell(SOURCE)])
+    return Front(notebook, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}})
+
+
 @pytest.fixture(scope="module")
 def seen():
-    """What a front end whose user can be asked for input, as JupyterLab, is told while a cell runs."""
-    with run_kernel(kernel_name="python3", cwd=ROOT) as kernel:
-        messages: list = []
-        kernel.execute_interactive(SOURCE, allow_stdin=True, timeout=60, output_hook=messages.append)
-    kinds = ("stream", "display_data", "update_display_data")
-    return [(m["msg_type"], m["content"]) for m in messages if m["msg_type"] in kinds]
+    """What a front end with a user is told while a cell runs."""
+    client = front()
+    client.run(user=True)
+    return client.heard
 
 
 def test_one_who_looks_on_sees_each_bar_move_with_the_time_left(seen):
@@ -55,14 +71,17 @@ def test_a_bar_leaves_nothing_and_takes_nothing_away(seen):
 
 
 def test_a_program_that_executes_a_notebook_stores_no_bar():
-    notebook = new_notebook(cells=[new_code_cell(SOURCE)])
-    NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}).execute()
-    assert [(o.output_type, o.name, o.text) for o in notebook.cells[0].outputs] == [
+    outputs = front().run(user=False)
+    assert [(o.output_type, o.name, o.text) for o in outputs] == [
         ("stream", "stdout", "before\n"),
         ("stream", "stdout", "3\n"),
     ]
-    assert notebook.metadata.get("widgets") is None
-    nbformat.validate(notebook)
+
+
+def test_those_who_execute_the_chapters_have_no_user():
+    client = front()
+    with client.setup_kernel():
+        assert client.kc.allow_stdin is False
 
 
 def test_on_a_terminal_it_is_written_to_stderr():

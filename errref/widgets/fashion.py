@@ -10,7 +10,7 @@ import numpy as np
 import traitlets
 
 from errref.datasets import FASHION_CLASSES
-from errref.figures import COLOURS
+from errref.figures import expert_colour
 from errref.protocols import Look, best_expert, honest, pick
 from errref.widgets import Moving, script, synced
 
@@ -240,10 +240,11 @@ class Cases(Moving):
             for name, kind in SETS.items()
         ]
         seen = self.seen["test"][1]
+        networks = seen.each.shape[1]
         return {
-            "colours": COLOURS,
             "classes": list(FASHION_CLASSES),
-            "networks": seen.each.shape[1],
+            "networks": networks,
+            "colours": [expert_colour(k) for k in range(networks)],
             "protocols": [{"name": name, "words": p.words, "sees": p.sees} for name, p in PROTOCOLS.items()],
             "sets": sets,
             "trained": len(self.seen["training"][0]),

@@ -76,7 +76,7 @@ class View {
     const parts = blocks.flatMap((k) => {
       const kept = set.kept[k], [n] = set.counts[k];
       const words = kept.length < n ? `the first ${kept.length} of ${counted(n)}` : `all ${n}`;
-      const head = set.clustered ? [chip(this.colour(k + 1), String(k + 1)), ` cluster ${k + 1}: ${words}`] : [words];
+      const head = set.clustered ? [chip(this.fixed.colours[k + 1], String(k + 1)), ` cluster ${k + 1}: ${words}`] : [words];
       return [element("p", {}, ...head), element("div", { class: "errref-cases" }, ...kept.map((number) => this.tile(number)))];
     });
     this.gallery.replaceChildren(...parts);
@@ -93,11 +93,11 @@ class View {
   // Who answers an image, and whether that is right; the one that is picked is reached by the tabulator key.
   mark({ root, strip, number, place }, picked) {
     const { who, right, words } = this.answer(number);
-    strip.style.background = who < 0 ? "none" : this.colour(who);
+    strip.style.background = who < 0 ? "none" : this.fixed.colours[who];
     strip.dataset.network = who;
     const sign = shape("svg", { viewBox: "0 0 10 10", "aria-hidden": "true" }, shape("path", { d: MARKS[right] }));
     strip.replaceChildren(who < 0 ? "–" : letter(who), element("span", {}, sign));
-    root.setAttribute("aria-label", `${place + 1}: ${this.label(number)}; ${words}`);
+    root.setAttribute("aria-label", `picture ${place + 1}, ${this.label(number)}; ${words}`);
     root.setAttribute("aria-pressed", picked);
     root.dataset.right = right;
     root.tabIndex = picked ? 0 : -1;
@@ -164,10 +164,11 @@ class View {
 
   // One network: its name, the gate's probability of it, its bars, and whether it is right.
   column(number, k, x, width, height) {
-    const { gate, proba, answers, labels } = this.cases, { top, row } = CHART, room = width > 38; // for numbers too
+    const { colours } = this.fixed, { gate, proba, answers, labels } = this.cases, { top, row } = CHART;
+    const room = width > 38; // for numbers too
     const middle = { x: x + width / 2, "text-anchor": "middle" }, right = answers[number][k] === labels[number];
     const parts = [
-      shape("rect", { x: middle.x - 9, y: 4, width: 18, height: 15, rx: 2, fill: this.colour(k) }),
+      shape("rect", { x: middle.x - 9, y: 4, width: 18, height: 15, rx: 2, fill: colours[k] }),
       shape("text", { ...middle, y: 15.5, class: "errref-who", "data-network": k }, letter(k)),
       shape("text", { ...middle, y: 32, "data-gate": k }, hundredths(gate[number][k])),
       shape("path", { d: MARKS[right], class: "errref-mark", transform: `translate(${middle.x - 5},${height - 15})`, "data-right": right }),
@@ -175,7 +176,7 @@ class View {
     proba[number][k].forEach((value, c) => {
       const y = top + row * c, size = ((value / 100) * (width - (room ? 32 : 8))).toFixed(1);
       const of = { "data-network": k, "data-class": c, "data-value": value };
-      parts.push(shape("rect", { x: x + 4, y: y + 4, width: size, height: row - 8, fill: this.colour(k), ...of }));
+      parts.push(shape("rect", { x: x + 4, y: y + 4, width: size, height: row - 8, fill: colours[k], ...of }));
       if (room && value >= LEAST) parts.push(shape("text", { x: x + 6 + Number(size), y: y + 12 }, hundredths(value)));
     });
     return parts;
@@ -194,10 +195,6 @@ class View {
 
   label(number) {
     return this.fixed.classes[this.cases.labels[number]];
-  }
-
-  colour(k) {
-    return this.fixed.colours[k ? `expert ${((k - 1) % 4) + 1}` : "general"];
   }
 
   // A picture of dark ink on white paper, as the still figures have it.
