@@ -21,8 +21,8 @@ from typing import Any
 from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
+from errref.progress import bar
 from errref.provenance import machine, software
 
 Experiment = Callable[[dict[str, Any], int], dict[str, float]]
@@ -103,7 +103,7 @@ def evaluate(
     scheduler : str or None, default=None
         Address of a Dask scheduler, whose workers then measure in the place of threads here.
     progress : bool, default=True
-        A progress bar with an estimate of the time left, on stderr.
+        A bar with an estimate of the time left, where somebody may be looking on; see `errref.progress.bar`.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def sweep(means: Crew, experiment: str, run: Experiment, work: Work, *, progress
     with warnings.catch_warnings(), closing(rows):
         warnings.filterwarnings("ignore", r"\d+ tasks ")  # joblib's advice about a sweep that ends early
         try:
-            for row in tqdm(rows, total=len(work), desc=experiment, unit="row", disable=not progress or not work):
+            for row in bar(rows, total=len(work), desc=experiment, unit="row", disable=not progress or not work):
                 if isinstance(row, RecordError):
                     raise row
                 yield row

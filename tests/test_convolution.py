@@ -275,6 +275,8 @@ def test_a_progress_bar_is_shown_on_request(digits, capsys):
     ConvClassifier(**SMALL | {"verbose": True}).fit(*digits)
     out, err = capsys.readouterr()
     assert out == "" and "training: 100%" in err and "2/2" in err
+    ConvClassifier(**SMALL | {"verbose": "gate"}).fit(*digits)
+    assert "gate: 100%" in capsys.readouterr().err
 
 
 # -- images ------------------------------------------------------------------------------------------------------------

@@ -216,6 +216,18 @@ def test_what_two_threads_ask_for_together_is_computed_once():
     assert sorted(calls) == [(1, 0), (2, 0)]
     assert found == [[1], [1], [2], [1]] and found[0] is found[1] is slow(1)
     assert slow(1, 5) == [6] and slow.__name__ == "slow"
+    assert slow(1, 0) is slow(1), "an argument that is left out is its default"
+
+
+def test_who_is_kept_informed_changes_no_result():
+    told = []
+
+    @once
+    def heard(a, *, verbose=False):
+        told.append(verbose)
+        return [a]
+
+    assert heard(1, verbose=True) is heard(1) and heard(2) is heard(2, verbose=True) and told == [True, False]
 
 
 def test_what_failed_is_tried_again():
@@ -601,7 +613,7 @@ def test_a_recorded_row_is_measured_again(rows):
 
 
 def test_what_the_budget_of_the_whole_system_leaves_no_network_for_is_a_constant(monkeypatch):
-    monkeypatch.setattr(fashion, "general", lambda *key: None)
+    monkeypatch.setattr(fashion, "general", lambda *key, **how: None)
     expert = fashion.method("quick", "pixels", 0, "system").expert
     few, many = expert(4), expert(40)
     assert isinstance(few, ConvClassifier) and isinstance(many, DummyClassifier)

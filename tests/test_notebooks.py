@@ -49,8 +49,11 @@ def test_a_chapter_was_executed_once_from_top_to_bottom(path):
 
 @chapter
 def test_a_chapter_stores_no_warning_and_no_progress_bar(path):
-    streams = [o for cell in code_cells(path) for o in cell.outputs if o.output_type == "stream"]
-    assert not [o.text for o in streams if o.name == "stderr"]
+    outputs = [o for cell in code_cells(path) for o in cell.outputs]
+    assert not [o.text for o in outputs if o.output_type == "stream" and o.name == "stderr"]
+    mend = "it was saved where a bar was shown: execute it with `tools/notebooks.py NAME` instead"
+    assert all(o.data for o in outputs if "data" in o), mend
+    assert not re.search(r"\d%\|", path.read_text()), mend
 
 
 @chapter

@@ -82,7 +82,7 @@ def test_keys_stay_in_the_figure(address, chromium):
     with opened(chromium, address) as tab:
         tab.locator(FIGURES).first.wait_for()
         tab.evaluate("window.heard = 0; document.addEventListener('keydown', () => window.heard++)")
-        tab.locator(".errref-control input:visible").first.press("ArrowRight")
+        tab.locator(".errref-control :is(input, select):visible").first.press("ArrowRight")
         assert tab.evaluate("window.heard") == 0
         tab.evaluate("document.activeElement.blur()")
         tab.keyboard.press("ArrowRight")

@@ -22,7 +22,6 @@ from errref.once import once
 from errref.protocols import ShuffledLabels, look, pick
 from errref.reflection import ErrorReflectionClassifier
 
-Array = np.ndarray
 SEEDS = 5  # that are recorded: 0 to 4
 LARGE = ("resnet18", "vgg")  # need a GPU
 N_VALIDATION, SPLIT_SEED = 5_000, 20181013  # of the 60,000 training images; always the same ones, never trained on
@@ -68,9 +67,9 @@ def run(config: dict[str, Any], seed: int) -> dict[str, float]:
 class Split(NamedTuple):
     """Training, validation and test images (n, 784), uint8, with their labels (n,)."""
 
-    train: tuple[Array, Array]
-    validation: tuple[Array, Array]
-    test: tuple[Array, Array]
+    train: tuple[np.ndarray, np.ndarray]
+    validation: tuple[np.ndarray, np.ndarray]
+    test: tuple[np.ndarray, np.ndarray]
 
 
 @once
@@ -89,9 +88,9 @@ def network(scale: str, **changes) -> ConvClassifier:
 
 
 @once
-def general(scale: str, name: str, width: int, seed: int) -> ConvClassifier:
+def general(scale: str, name: str, width: int, seed: int, *, verbose: bool = False) -> ConvClassifier:
     """A trained general network; everything of one seed shares it."""
-    return network(scale, width=width, random_state=seed).fit(*split(scale, name).train)
+    return network(scale, width=width, random_state=seed, verbose=verbose and "general").fit(*split(scale, name).train)
 
 
 SPACES: dict[str, tuple[Any, Any]] = {  # what is clustered, and by what
@@ -101,32 +100,33 @@ SPACES: dict[str, tuple[Any, Any]] = {  # what is clustered, and by what
 }
 
 
-def method(scale: str, space: str, seed: int, reading: str = "network", **changes) -> ErrorReflectionClassifier:
+def method(scale: str, space: str, seed: int, reading="network", verbose=False, **changes) -> ErrorReflectionClassifier:
     """Error reflection on images, not yet fitted, with a trained general network.
 
     ``reading`` says what 3,000 parameters are: those of every "network", or of the whole "system".
     """
-    whole = reading == "system"
+    whole, steps = reading == "system", SCALES[scale]
     width = widest(SHARES["general"] if whole else BUDGET)
     gate_width = widest(SHARES["gate"] if whole else BUDGET, n_outputs=MOST_ROUTES)
-    gate = network(scale, width=gate_width, min_steps=SCALES[scale]["gate_steps"], keep_stages=True)
+    gate = network(scale, width=gate_width, min_steps=steps["gate_steps"], keep_stages=True, verbose=verbose and "gate")
 
     def expert(n_clusters: int) -> ConvClassifier | DummyClassifier:
         used = size("separable", width) + size("separable", gate_width, n_outputs=1 + n_clusters)
         each = (BUDGET - used) // n_clusters if whole else BUDGET
         if each < size("separable", 1):
             return DummyClassifier()
-        return network(scale, width=widest(each), min_steps=SCALES[scale]["expert_steps"])
+        return network(scale, width=widest(each), min_steps=steps["expert_steps"], verbose=verbose and "expert")
 
     what, clusterer = SPACES[space]
     parts = {"expert": expert, "clusterer": clusterer, "gate": gate, "space": what, "random_state": seed}
-    return ErrorReflectionClassifier(FrozenEstimator(general(scale, "fashion", width, seed)), **{**parts, **changes})
+    first = FrozenEstimator(general(scale, "fashion", width, seed, verbose=verbose))
+    return ErrorReflectionClassifier(first, **{**parts, **changes})
 
 
 @once
-def reflection(scale: str, space: str, seed: int, reading: str = "network") -> ErrorReflectionClassifier:
+def reflection(scale: str, space: str, seed: int, reading="network", *, verbose=False) -> ErrorReflectionClassifier:
     """Error reflection, fitted on training data alone."""
-    return method(scale, space, seed, reading).fit(*split(scale).train)
+    return method(scale, space, seed, reading, verbose).fit(*split(scale).train)
 
 
 # -- parts of the study, a row each ------------------------------------------------------------------------------------

@@ -178,3 +178,21 @@ def error_cases(images: np.ndarray, y: np.ndarray, answers: np.ndarray, clusters
             ax.grid(False)
         line[0].set_ylabel(f"cluster {k + 1}", fontsize=9, color=expert_colour(k + 1))
     return figure
+
+
+def one_case(image: np.ndarray, label: int, proba: np.ndarray) -> Figure:
+    """An image (784,), and what every network says of it: proba (networks, classes), the general network first."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.2), width_ratios=[2, 5])
+    left.imshow(image.reshape(28, 28), cmap="gray_r")
+    left.set_xlabel(FASHION_CLASSES[label])
+    left.set_xticks([])
+    left.set_yticks([])
+    left.grid(False)
+    places = np.arange(len(FASHION_CLASSES))
+    for k, own in enumerate(proba):
+        right.barh(places, 0.8 * own, left=k, color=expert_colour(k))
+    right.axhspan(label - 0.5, label + 0.5, color="0.5", alpha=0.2, zorder=0)
+    right.set_xticks(np.arange(len(proba)), ["general", *(f"expert {k}" for k in range(1, len(proba)))], ha="left")
+    right.set_yticks(places, FASHION_CLASSES)
+    right.set_ylim(len(places) - 0.5, -0.5)
+    return figure

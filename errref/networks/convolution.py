@@ -15,10 +15,10 @@ from sklearn.utils import check_random_state, compute_class_weight, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
-from tqdm import tqdm
 
 from errref.networks.backend import has_gpu, load_torch
 from errref.networks.building import new_module
+from errref.progress import bar
 
 ARCHITECTURES = {"separable", "resnet18", "vgg"}
 _AT_ONCE = 1000  # images that a fitted network looks at together
@@ -57,8 +57,8 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
         A device of torch. "auto": "cuda" if there is one, else "cpu".
     n_jobs : int or None, default=None
         Threads of the CPU. None: as many as torch is set to. Another number can move the last digits.
-    verbose : bool, default=False
-        A progress bar with an estimate, on stderr.
+    verbose : bool or str, default=False
+        A bar with an estimate of the time left, named by the string if there is one; see `errref.progress.bar`.
     random_state : int, RandomState or None, default=None
         Draws the starting weights and the order of the samples. No global random state is touched.
 
@@ -99,7 +99,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
         "keep_stages": ["boolean"],
         "device": [str],
         "n_jobs": [Interval(Integral, 1, None, closed="left"), None],
-        "verbose": ["boolean"],
+        "verbose": ["boolean", str],
         "random_state": ["random_state"],
     }
 
@@ -118,7 +118,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
         keep_stages: bool = False,
         device: str = "auto",
         n_jobs: int | None = None,
-        verbose: bool = False,
+        verbose: bool | str = False,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.architecture, self.width, self.image_shape = architecture, width, image_shape
@@ -216,7 +216,8 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
         cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, max(2, self.n_steps_))
         order = torch.Generator().manual_seed(seed)
         self.loss_curve_, stages = [], []
-        for _ in tqdm(range(self.n_iter_), desc="training", unit="epoch", disable=not self.verbose):
+        name = self.verbose if isinstance(self.verbose, str) else "training"
+        for _ in bar(range(self.n_iter_), desc=name, unit="epoch", disable=not self.verbose):
             total = torch.zeros((), device=device)
             chosen = torch.randperm(len(images), generator=order)[: per_epoch * batch].to(device)
             for some in chosen.split(batch):
