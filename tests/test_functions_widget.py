@@ -213,6 +213,19 @@ class Plots:
         low, high = X_RANGE
         return (x - low) / (high - low) * float(self.plots.nth(plot).locator("svg").get_attribute("width"))
 
+    def height(self, plot, value, scale=np.positive):
+        """Distance from the top of the axes of a value, by the labels of its axis."""
+        read = "(labels) => labels.map((label) => [label.textContent, label.getAttribute('y')])"
+        labels = self.plots.nth(plot).locator('> g text[text-anchor="end"]').evaluate_all(read)
+        (a, foot), *_, (b, top) = sorted((scale(float(words)), float(y) - 4 - 8) for words, y in labels)
+        return foot + (scale(value) - a) / (b - a) * (top - foot)
+
+    def curve(self, plot, layer, network):
+        """The points of a network's curve, in units of the picture, and their inputs."""
+        ((d,),) = self.shapes(plot, f'.errref-{layer} path[data-network="{network}"]', "d")
+        points = np.array([point.split(",") for point in d.replace("L", "M").split("M")[1:]], dtype=float)
+        return points, np.interp(points[:, 0], self.place(plot, np.array(X_RANGE)), X_RANGE)
+
 
 def rows(tab):
     """The cells of the table, numbers in full."""
@@ -237,8 +250,13 @@ def units_agree(plots, plot, network, k, x):
     for j in seen:
         assert dots[j] == (pytest.approx(plots.place(plot, points[j]), abs=1), states[j])
         assert ticks[j] == dots[j][0]
-    corners = plots.shapes(plot, f".errref-vertex{mine}", "data-unit", "cx")
-    assert {int(j): float(cx) for j, cx in corners} == {j: dots[j][0] for j in seen if states[j] == "bends"}
+    corners = plots.shapes(plot, f".errref-vertex{mine}", "data-unit", "cx", "cy")
+    assert {int(j): float(cx) for j, cx, _ in corners} == {j: dots[j][0] for j in seen if states[j] == "bends"}
+    for j, _, cy in corners:
+        assert float(cy) == pytest.approx(plots.height(plot, network.predict([[points[int(j)]]])[0]), abs=1)
+    drawn, inputs = plots.curve(plot, "other", k)
+    answers = plots.height(plot, network.predict(inputs[:, None]))
+    np.testing.assert_allclose(drawn[:, 1], answers, rtol=0, atol=1)
     traces = {state: d for state, d in plots.shapes(plot + 1, f".errref-course path{mine}", "data-state", "d")}
     heights = plots.shapes(plot + 1, f".errref-breakpoint{mine}", "cx", "cy")
     assert all(any(f"{cx},{cy}" in d for d in traces.values()) for cx, cy in heights)
@@ -272,6 +290,9 @@ def agrees(tab, training):
         assert table[k][:2] == [f"expert {k}", str(len(mine))]
         assert close(float(table[k][2]), loss(network, mine, y(mine)))
         assert table[k][4] == " / ".join(map(str, units.values()))
+        drawn, inputs = plots.curve(3, "answer", k)
+        assert np.mean(model.route(inputs[:, None]) == k) > 0.95  # points on a border are rounded to either side of it
+        np.testing.assert_allclose(drawn[:, 1], plots.height(3, network.predict(inputs[:, None])), rtol=0, atol=1)
     assert close(float(table[-1][3]), loss(model, X_TEST, y(X_TEST)))
     routes = model.route(X_TEST[:, None])
     borders = [0, *(np.flatnonzero(np.diff(routes)) + 1)]
@@ -331,16 +352,7 @@ def test_pointing_in_the_losses_goes_to_that_step_of_that_stage(tab):
         for cx, cy, value in marks:
             assert float(cx) == pytest.approx(314 * math.log(step / low) / math.log(high / low), abs=0.1)
             assert any(f"L{cx},{cy}" in d for d in curves)
-            assert height(area, float(value)) == pytest.approx(float(cy), abs=0.2)
-
-
-def height(area, value):
-    """Distance from the top of a logarithmic axis of a value, from the labels of the axis."""
-    read = "(labels) => labels.map((label) => [label.textContent, label.getAttribute('y')])"
-    labels = area.locator('> g text[text-anchor="end"]').evaluate_all(read)
-    marks = sorted((math.log10(float(words)), float(y) - 4 - 8) for words, y in labels)
-    (a, top), (b, foot) = marks[-1], marks[0]
-    return top + (math.log10(value) - a) / (b - a) * (foot - top)
+            assert plots.height(plot, float(value), np.log10) == pytest.approx(float(cy), abs=0.2)
 
 
 def test_play_goes_through_the_moments_and_can_be_paused(tab):

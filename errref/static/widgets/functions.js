@@ -96,6 +96,7 @@ class View {
       this.asked = asked;
       this.voice.quiet();
       this.root.dataset.state = "training";
+      this.progress.hidden = false;
       const settings = { ...this.fixed.settings, function: target, seed, pieces: this.fixed.functions[target] };
       this.worker.postMessage({ id: ++this.latest, kind: "snapshots", settings });
     }
@@ -111,6 +112,7 @@ class View {
 
   fail(words) {
     write(this.words, words);
+    this.progress.hidden = true;
     this.root.dataset.state = "error";
     this.voice.say(words);
   }
@@ -139,7 +141,7 @@ class View {
     left.losses.draw("course", own(left.losses, 0), this.lossCurve(left.losses, curves.test, { stroke: this.colour(0), ...ON_TESTS }));
     right.losses.draw("course", base, ...experts.map((k) => own(right.losses, k)), all);
     this.explain();
-    this.progress.value = 1;
+    this.progress.hidden = current;
     Object.assign(this.root.dataset, { milliseconds: record.milliseconds.toFixed(1), state: current ? "shown" : "training" });
     this.showMoment();
   }
@@ -193,7 +195,7 @@ class View {
     const cases = worst[g].filter(Boolean).length, stay = worst[g].filter((wrong, i) => wrong && samples.errors[i]).length;
     const now = trained
       ? `loss on the test points: whole system ${short(curves.system[s])}, general network ${short(curves.test[last])}`
-      : `${cases} samples would be error cases if training stopped here; ${stay} of them are error cases at the end`;
+      : `${cases} error cases if training stopped here, ${stay} of them also at the end`;
     this.describe(trained, s, g, now);
     this.tabulate(trained, s, g);
     if (this.root.dataset.state !== "shown") return;
