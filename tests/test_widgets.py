@@ -40,7 +40,7 @@ def test_a_figure_names_itself_without_an_address_in_memory(chapter):
 
 def test_a_script_holds_what_its_modules_import_before_them():
     assert modules("engine/worker.js") == [
-        f"engine/{name}.js" for name in ("random", "isodata", "training", "reflection", "worker")
+        f"engine/{name}.js" for name in ("random", "isodata", "training", "reflection", "snapshots", "worker")
     ]
     assert modules("widgets/playground.js") == ["widgets/drawing.js", "widgets/playground.js"]
     for name in ("engine/worker.js", "widgets/playground.js"):

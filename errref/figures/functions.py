@@ -61,6 +61,19 @@ def _routed(ax, x: np.ndarray, model) -> None:
         ax.plot(x, np.where(routes == k, answer, np.nan), color=expert_colour(int(k)), label=label)
 
 
+def training(reflection: ErrorReflectionRegressor) -> Figure:
+    """The loss of each network of a system on its own samples, before every step that it takes and after the last."""
+    figure, ax = plt.subplots(figsize=(7.2, 3.3))
+    for k, network in enumerate(reflection.networks_):
+        if hasattr(network, "loss_curve_"):
+            label = f"expert {k}" if k else "general network"
+            ax.loglog(1 + np.arange(len(network.loss_curve_)), network.loss_curve_, color=expert_colour(k), label=label)
+    ax.set_xlabel("step")
+    ax.set_ylabel("mean squared error")
+    ax.legend()
+    return figure
+
+
 def losses(rows: Sequence[Row]) -> Figure:
     """Base and reflection loss of every seed, joined by a line, the medians on top, and the paper's printed losses."""
     figure, ax = plt.subplots(figsize=(7.2, 3.8))

@@ -28,12 +28,18 @@ export function meanSquared(a, b) {
   return sum / a.length;
 }
 
-// Train one network; yields its weights and how far it is, returns its weights.
+// How every network of a system is trained; `stops` are steps at which one wants to look at it.
+function planOf({ steps, learning_rate, stops = [] }) {
+  return { ...schedule(steps, learning_rate), stops };
+}
+
+// Train one network; yields its weights and how far it is, at every stop but the end and between, and returns its weights.
 export function* trainNetwork(x, y, plan, hidden, seed) {
   const trainer = new Trainer(prepare(x, y), startingWeights(hidden, seed), plan);
   while (trainer.step < plan.steps) {
-    trainer.run(Math.ceil(PORTION / hidden));
-    if (trainer.step < plan.steps) yield { weights: () => trainer.weights(), done: trainer.step / plan.steps };
+    const { step } = trainer, stop = plan.stops.find((later) => later > step) ?? plan.steps;
+    yield { step, done: step / plan.steps, weights: () => trainer.weights() };
+    trainer.run(Math.min(Math.ceil(PORTION / hidden), stop - step));
   }
   const weights = trainer.weights();
   if (!weights.every(Number.isFinite)) throw new Error("Training diverged; lower the learning rate.");
@@ -43,7 +49,7 @@ export function* trainNetwork(x, y, plan, hidden, seed) {
 // The whole system; yields its state while the networks train, and returns it.
 export function* reflect(settings) {
   const x = even(settings.n_samples), y = target(settings, x), { hidden, seed } = settings;
-  const plan = schedule(settings.steps, settings.learning_rate);
+  const plan = planOf(settings);
   const general = yield* part(0, trainNetwork(x, y, plan, hidden, seed));
   const errors = judge(settings, y, evaluate(general, x));
   const wrong = [...x.keys()].filter((i) => errors[i]);
@@ -121,7 +127,7 @@ export function describe(settings, { networks, errors, labels, routes, clusterin
 // One network with at most as many trained numbers as all of a system, and at most 2 fewer, trained for as many steps as
 // each of its parts.
 export function* rival(settings, size) {
-  const x = even(settings.n_samples), plan = schedule(settings.steps, settings.learning_rate);
+  const x = even(settings.n_samples), plan = planOf(settings);
   return yield* part(0, trainNetwork(x, target(settings, x), plan, rivalWidth(settings.hidden, size), settings.seed));
 }
 

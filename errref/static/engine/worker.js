@@ -1,5 +1,6 @@
 // The thread that trains. It gets requests, of which only the latest counts, and answers with what there is to draw.
 import { describe, meanSquared, reflect, rival, rivalWidth, target } from "./reflection.js";
+import { history, record } from "./snapshots.js";
 import { evaluate, even } from "./training.js";
 
 const BREATH = 12; // milliseconds of training between two looks at the requests
@@ -24,7 +25,8 @@ self.onmessage = async ({ data }) => {
 };
 
 async function serve({ id, kind, settings, size }) {
-  const training = kind === "rival" ? rival(settings, size) : reflect(settings), start = performance.now();
+  const trainings = { system: reflect, snapshots: record, rival };
+  const training = trainings[kind](settings, size), start = performance.now();
   const patience = kind === "rival" ? 0 : PATIENCE;
   let breath = start, spent = 0;
   for (;;) {
@@ -32,7 +34,7 @@ async function serve({ id, kind, settings, size }) {
     if (done) return finish(id, kind, settings, size, value, spent + now - breath);
     if (now - breath < BREATH) continue;
     spent += now - breath;
-    if (kind === "system" && now - start > PATIENCE) self.postMessage(progress(id, settings, value));
+    if (kind !== "rival" && now - start > PATIENCE) self.postMessage(progress(id, settings, value));
     await pause();
     if (wanted && performance.now() - start > patience) return;
     breath = performance.now();
@@ -40,7 +42,8 @@ async function serve({ id, kind, settings, size }) {
 }
 
 function finish(id, kind, settings, size, value, milliseconds) {
-  if (kind === "system") return self.postMessage({ id, kind, milliseconds, ...describe(settings, value) });
+  const describing = { system: describe, snapshots: history }[kind];
+  if (describing) return self.postMessage({ id, kind, milliseconds, ...describing(settings, value) });
   const x = even(settings.n_test), y = target(settings, x), curve = evaluate(value, x);
   const loss = meanSquared(curve, y);
   self.postMessage({ id, kind, milliseconds, x, curve, loss, width: rivalWidth(settings.hidden, size) });

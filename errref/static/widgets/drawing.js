@@ -136,6 +136,31 @@ export class Plot {
   }
 }
 
+// Every few of many values, and the last: enough for a curve.
+export function sparse(values, every = 8) {
+  return values.filter((_, i) => i % every === 0 || i === values.length - 1);
+}
+
+// The colour of a network in the colours of the book: 0 is the general network, from 1 on experts.
+export function networkColour(colours, k) {
+  return colours[k ? `expert ${((k - 1) % 4) + 1}` : "general"];
+}
+
+// Which network answers where, as a band at the foot of a plot: `who` lists networks at equal parts of [-1, 1), and
+// stretches that have room carry the number of theirs.
+export function band(plot, who, colours) {
+  const edge = (i) => plot.px((2 * i) / who.length - 1), { height } = plot.inner, shapes = [];
+  for (let i = 0, end; i < who.length; i = end) {
+    for (end = i; end < who.length && who[end] === who[i]; ) end++;
+    const [from, to, network] = [edge(i), edge(end), who[i]];
+    const box = { x: from, y: height - 13, width: to - from, height: 13, "data-network": network };
+    shapes.push(shape("rect", { ...box, fill: networkColour(colours, network) }));
+    const middle = { x: (from + to) / 2, y: height - 3, "text-anchor": "middle", class: "errref-who", "data-network": network };
+    if (to - from > 12) shapes.push(shape("text", middle, network ? String(network) : "G"));
+  }
+  return shapes;
+}
+
 function share(value, [low, high], log) {
   return log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
 }
@@ -211,6 +236,31 @@ export function button(words, onClick) {
   const root = element("button", { type: "button" }, words);
   root.addEventListener("click", onClick);
   return { root, show: (now) => write(root, now) };
+}
+
+// A button that plays and pauses: while it plays, `onTick` is called every so many milliseconds until it returns false.
+export function player(milliseconds, onTick) {
+  let timer = 0;
+  const pause = () => {
+    clearInterval(timer);
+    timer = 0;
+    show("play");
+  };
+  const play = () => {
+    timer = setInterval(() => onTick() || pause(), milliseconds);
+    show("pause");
+  };
+  const { root, show } = button("play", () => (timer ? pause() : play()));
+  return { root, pause };
+}
+
+// A thread that runs some source; `fail` gets words.
+export function thread(source, receive, fail) {
+  const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" })), worker = new Worker(url);
+  URL.revokeObjectURL(url);
+  worker.onmessage = ({ data }) => receive(data);
+  worker.onerror = (event) => fail(`The training stopped: ${event.message}`);
+  return worker;
 }
 
 // Calls back, where an event is `active`, with the two ends of each movement of the first finger or of the main button

@@ -1,11 +1,11 @@
 // The playground: pick or draw a function, set what error reflection leaves open, and watch it train.
-import { Plot, TARGET, assignTo, choice, drag, element, group, legend, moving, panel, range, shape, short, slider, table, voice, write } from "./drawing.js";
+import { Plot, TARGET, assignTo, band, choice, drag, element, group, legend, moving, networkColour, panel, range } from "./drawing.js";
+import { shape, short, slider, sparse, table, thread, voice, write } from "./drawing.js";
 
 const SETTINGS = [
   ...["function", "drawn", "hidden", "steps", "learning_rate", "seed"],
   ...["rule", "share", "factor", "n_clusters", "min_samples", "max_std", "min_distance"],
 ];
-const EVERY = 8; // so many test points make one point of a curve
 const HIGHEST = 1.5; // of what is drawn
 
 export default moving(SETTINGS, (model, root) => new View(model, root));
@@ -14,11 +14,7 @@ class View {
   constructor(model, root) {
     Object.assign(this, { model, root, latest: 0, shown: 0, system: null });
     this.fixed = model.get("_fixed");
-    const url = URL.createObjectURL(new Blob([model.get("_engine")], { type: "text/javascript" }));
-    this.worker = new Worker(url);
-    URL.revokeObjectURL(url);
-    this.worker.onmessage = ({ data }) => this.receive(data);
-    this.worker.onerror = (event) => this.fail(`The training stopped: ${event.message}`);
+    this.worker = thread(model.get("_engine"), (message) => this.receive(message), (words) => this.fail(words));
     this.controls = controls(this.fixed, (name, value) => this.change({ [name]: value }), () => model.get("drawn"));
     this.before = new Plot("Before: not trained yet", ["target", "other", "answer", "errors", "handle"], [-1, 1], [-1, 1]);
     this.after = new Plot("After: not trained yet", ["target", "other", "rival", "answer", "gate"], [-1, 1], [-1, 1]);
@@ -126,7 +122,7 @@ class View {
     this.after.draw("other", ...each.map((curve, k) => thin(this.after, x, curve, { stroke: this.colour(k), "stroke-opacity": 0.3 })));
     const answers = each.map((curve, k) => thin(this.after, x, curve, { stroke: this.colour(k), "stroke-width": 2.5 }, (i) => who[i] === k));
     this.after.draw("answer", ...answers);
-    this.after.draw("gate", ...this.strip(who));
+    this.after.draw("gate", ...band(this.after, who, this.fixed.colours));
     this.after.draw("rival");
     this.describe(samples.x.length, size - 1, labels);
     this.tabulate(losses);
@@ -149,7 +145,7 @@ class View {
   }
 
   colour(k) {
-    return this.fixed.colours[k ? `expert ${((k - 1) % 4) + 1}` : "general"];
+    return networkColour(this.fixed.colours, k);
   }
 
   // Each sample on the target; error cases are lit in the colour of their cluster.
@@ -166,20 +162,6 @@ class View {
       const [x, y] = [this.before.px(center), this.before.inner.height];
       return shape("path", { d: `M${x - 6},${y}h12l-6,-11z`, fill: this.colour(k + 1), stroke: TARGET, class: "errref-centre" });
     });
-  }
-
-  // Who answers where: a band below the curves, with the number of the network on each stretch that has room.
-  strip(who) {
-    const { width, height } = this.after.inner, shapes = [];
-    for (let i = 0, end; i < who.length; i = end) {
-      for (end = i; end < who.length && who[end] === who[i]; ) end++;
-      const [from, to] = [(i / who.length) * width, (end / who.length) * width];
-      const box = { x: from, y: height - 13, width: to - from, height: 13, fill: this.colour(who[i]), "data-network": who[i] };
-      shapes.push(shape("rect", box));
-      const middle = { x: (from + to) / 2, y: height - 3, "text-anchor": "middle", class: "errref-who", "data-network": who[i] };
-      if (to - from > 12) shapes.push(shape("text", middle, who[i] ? String(who[i]) : "G"));
-    }
-    return shapes;
   }
 
   describe(n, count, labels) {
@@ -224,9 +206,8 @@ function height(y) {
 }
 
 function thin(plot, x, y, attributes, where = () => true) {
-  const pick = (values) => values.filter((_, i) => i % EVERY === 0 || i === values.length - 1);
-  const at = [...x.keys()].filter((i) => i % EVERY === 0 || i === x.length - 1);
-  return plot.curve(pick(x), pick(y), attributes, (k) => where(at[k]));
+  const at = sparse([...x.keys()]);
+  return plot.curve(sparse(x), sparse(y), attributes, (k) => where(at[k]));
 }
 
 function padded(values) {
