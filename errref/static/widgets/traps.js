@@ -1,5 +1,5 @@
 // The ball: choose where it starts on a loss surface and how it steps, and see where descent leaves it.
-import { Plot, TARGET, assignTo, button, choice, drag, element, group, legend, moving, panel, range, shape, short, slider, table, voice, write } from "./drawing.js";
+import { Plot, TARGET, assignTo, choice, drag, element, group, legend, moving, panel, player, range, shape, short, slider, table, voice, write } from "./drawing.js";
 import { contour, shades, survey } from "./map.js";
 import { batchesOf, landscape, pathOf } from "../engine/landscapes.js";
 
@@ -21,11 +21,11 @@ export default moving(VALUES, (model, root) => new View(model, root));
 
 class View {
   constructor(model, root) {
-    Object.assign(this, { model, root, timer: 0, earlier: [] });
+    Object.assign(this, { model, root, earlier: [] });
     this.fixed = model.get("_fixed");
     this.controls = controls(this.fixed, (values) => assignTo(model, values), () => model.get("start"));
     this.shown = slider("step shown", [0], (t) => t.toLocaleString("en"), (t) => this.show(t));
-    this.player = button("play", () => this.toggle());
+    this.player = player(PACE, () => this.advance());
     this.map = new Plot("The surface", ["ground", "earlier", "way", "covered", "ball", "ends"], [-1, 1], [-1, 1], { size: SQUARE });
     this.fit = new Plot("The samples", ["band", "best", "model", "samples"], [-1.2, 1.2], [-1.2, 1.2], { size: SQUARE });
     this.losses = new Plot("Loss", ["bound", "curve", "ball"], [START, 1], [0, 1], { log: "x", size: FLAT });
@@ -49,7 +49,7 @@ class View {
 
   close() {
     this.voice.quiet();
-    clearInterval(this.timer);
+    this.player.pause();
   }
 
   // The ball starts at a place of the map.
@@ -63,22 +63,10 @@ class View {
     assignTo(this.model, { step: t < this.last ? t : null });
   }
 
-  toggle() {
-    if (this.timer) return this.pause();
-    if (this.at === this.last) this.show(0);
-    this.timer = setInterval(() => this.advance(), PACE);
-    this.player.show("pause");
-  }
-
+  // Roll on, or from the end to the start; says whether there is more of the way.
   advance() {
-    this.show(this.moments.find((t) => t > this.at) ?? this.last);
-    if (this.at === this.last) this.pause();
-  }
-
-  pause() {
-    clearInterval(this.timer);
-    this.timer = 0;
-    this.player.show("play");
+    this.show(this.at === this.last ? 0 : this.moments.find((t) => t > this.at));
+    return this.at < this.last;
   }
 
   refresh() {
