@@ -19,7 +19,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from errref import digits, records, report
+from errref import digits, provenance, records, report
 from errref.records import Row
 from tests.nbval_tolerance import close, numbers, settings, texts, tolerance
 from tools import notebooks
@@ -462,6 +462,31 @@ def test_nbval_skips_a_chapter_whose_images_are_not_here(tmp_path):
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, **nowhere}, capture_output=True, text=True, timeout=120)
     assert "1 passed, 1 skipped" in done.stdout
     assert "fashion-mnist is not here; `make data` fetches it" in done.stdout
+
+
+# -- another machine ---------------------------------------------------------------------------------------------------
+
+
+def test_where_numerics_moved_tagged_cells_are_compared_in_words():
+    old, new = "loss 1.50e-03, 12 of 40 lower (n=3), base", "loss 2.75e-03, 9 of 40 lower (n=3), base"
+    assert not close(old, new, **settings(["nbval-loss"]))
+    assert close(old, new, **settings(["nbval-loss"], moved=True))
+    assert close(old, new, **settings(["nbval-rtol=1e-2"], moved=True))
+    assert not close(old, new, **settings(["hide-cell"], moved=True)), "no tag, no chaos"
+    assert not close(old, new.replace("lower", "higher"), **settings(["nbval-loss"], moved=True))
+    assert not close("a -> 1.0", "a", **settings(["nbval-loss"], moved=True)) and close("x inf", "x 3", words=True)
+
+
+def test_numerics_are_those_that_a_chapter_stores_and_differ_where_loops_are_compiled_otherwise(tmp_path):
+    code = "from errref.provenance import numerics; print(numerics())"
+    other = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    found = [
+        subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout.strip()
+        for env in (os.environ, other)
+    ]
+    assert found[0] == provenance.numerics() and re.fullmatch("[0-9a-f]{8}", found[1])
+    for path in CHAPTERS:
+        assert re.fullmatch("[0-9a-f]{8}", nbformat.read(path, as_version=4).metadata["errref"]["numerics"])
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------

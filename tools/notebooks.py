@@ -29,6 +29,8 @@ import nbformat
 from nbclient import NotebookClient
 from PIL import Image
 
+from errref.provenance import numerics
+
 ROOT = Path(__file__).parent.parent
 TIMEOUT = 300  # seconds a cell may take
 WIDGET = "application/vnd.jupyter.widget-"
@@ -121,7 +123,7 @@ def execute(path: Path) -> None:
     where = {"metadata": {"path": str(path.parent)}}
     NotebookClient(notebook, timeout=TIMEOUT, kernel_name="python3", record_timing=False, resources=where).execute()
     notebook = stabilise(notebook)
-    notebook.metadata["errref"] = {"uses": fingerprint(notebook)}
+    notebook.metadata["errref"] = {"uses": fingerprint(notebook), "numerics": numerics()}
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
 
