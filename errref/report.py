@@ -35,9 +35,28 @@ def rows_of(claim: Claim, folder: str | Path | None = None) -> list[Row]:
 
 
 def verdicts(names: Iterable[str] | None = None, folder: str | Path | None = None) -> list[Verdict]:
-    """The recorded verdicts of the named claims (None: of the whole ledger), in the order of the ledger.
+    """The recorded verdicts of claims, each with that of its second rule, of full scope, where it has one.
 
-    That of a claim's second rule, of full scope, is kept with the first.
+    Parameters
+    ----------
+    names : iterable of str or None, default=None
+        Ids; None: those of the whole ledger, in its order.
+    folder : str, pathlib.Path or None, default=None
+        Of the rows, as in `errref.records.read`.
+
+    Returns
+    -------
+    list of Verdict
+
+    Raises
+    ------
+    LedgerError, RecordError
+        For an unknown id, with the nearest known ones; for rows that cannot be read.
+
+    Examples
+    --------
+    >>> [(verdict.claim.id, len(verdict.readings)) for verdict in verdicts(["toy-basin", "toy-global-minimum"])]
+    [('toy-basin', 5), ('toy-global-minimum', 4)]
     """
     ledger = claims.load()
     chosen = list(ledger.values()) if names is None else [claims.get(ledger, name) for name in names]
@@ -90,7 +109,24 @@ def _found(verdict: Verdict) -> dict[str, Any]:
 
 
 def as_text(verdicts: Sequence[Verdict], width: int = 120) -> str:
-    """Verdicts as a table for a terminal."""
+    """Verdicts as a table for a terminal.
+
+    Parameters
+    ----------
+    verdicts : sequence of Verdict
+    width : int, default=120
+        Characters of a line.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(as_text(verdicts(["human-reflection"])))
+    claim                      paper                 n  verdict         recorded
+    human-reflection           powerful                 not testable    –
+    """
     lines = [f"{'claim':26} {'paper':18} {'n':>4}  {'verdict':15} recorded"]
     for verdict in [v for first in verdicts for v in (first, first.full) if v is not None]:
         n, full = n_of(verdict), verdict.claim.scope == "full"
@@ -195,6 +231,21 @@ def box(*names: str, fresh: list[Row] | None = None, small: bool = False) -> Box
         Rows of an experiment of the claims on seeds that are not recorded.
     small : bool
         Whether both are judged at the smaller scale that the rules name, which a page can measure.
+
+    Returns
+    -------
+    Box
+        A notebook shows it as a table, a terminal as text.
+
+    Raises
+    ------
+    LedgerError, RecordError
+        As in `verdicts`.
+
+    Examples
+    --------
+    >>> box("human-reflection")
+    human-reflection: not testable   (paper: powerful)
     """
     recorded = [verdict for first in verdicts(names) for verdict in (first, first.full) if verdict is not None]
     if small:
@@ -245,5 +296,20 @@ class Scorecard:
 
 
 def scorecard(verdicts: list[Verdict]) -> Scorecard:
-    """Verdicts as the table of the scorecard chapter."""
+    """Verdicts as the table of the scorecard chapter.
+
+    Parameters
+    ----------
+    verdicts : list of Verdict
+
+    Returns
+    -------
+    Scorecard
+        A notebook shows it as a table, a terminal as text.
+
+    Examples
+    --------
+    >>> scorecard(verdicts(["human-reflection"])).verdicts[0].word
+    'not testable'
+    """
     return Scorecard(verdicts)
