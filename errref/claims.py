@@ -255,9 +255,12 @@ def judge(claim: Claim, rows: list[Row], seeds: int | None = None) -> Verdict:
     Examples
     --------
     >>> rule = {"experiment": "functions", "seeds": 20, "confidence": 0.95}
-    >>> rule |= {"statistic": "reduction", "measure": "after", "against": "before", "bound": {"at_least": 0.5}}
-    >>> claim = Claim("halved", "paper", "sec. 0", "It halves the loss.", "measured", "functions", rule=rule)
-    >>> rows = [Row("functions", {}, seed, {"before": 1.0, "after": 0.25}) for seed in range(20)]
+    >>> rule |= {"statistic": "reduction", "measure": "after", "against": "before"}
+    >>> rule |= {"bound": {"at_least": 0.5}}
+    >>> what = "It halves the loss."
+    >>> claim = Claim("halved", "paper", "sec. 0", what, "measured", "functions", rule=rule)
+    >>> numbers = {"before": 1.0, "after": 0.25}
+    >>> rows = [Row("functions", {}, seed, numbers) for seed in range(20)]
     >>> verdict = judge(claim, rows)
     >>> verdict.word, verdict.readings[0].value, judge(claim, rows[:2]).word
     ('reproduced', 0.75, 'open')

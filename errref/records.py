@@ -133,9 +133,9 @@ def numbers_of(rows: Iterable[Row], **config: Any) -> list[dict[str, float]]:
 
     Examples
     --------
-    >>> rows = [Row("toy", {"width": width}, seed, {"loss": width + seed}) for width in (2, 3) for seed in (1, 0)]
+    >>> rows = [Row("toy", {"width": w}, 0, {"loss": 1 / w}) for w in (1, 2)]
     >>> numbers_of(rows, width=2)
-    [{'loss': 2}, {'loss': 3}]
+    [{'loss': 0.5}]
     """
     chosen = [row for row in rows if config.items() <= row.config.items()]
     return [row.numbers for row in sorted(chosen, key=lambda row: row.seed)]

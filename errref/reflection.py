@@ -80,11 +80,12 @@ class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = ErrorReflectionClassifier(DecisionTreeClassifier(max_depth=1), random_state=0).fit(X, y)
+    >>> tree = DecisionTreeClassifier(max_depth=1)
+    >>> model = ErrorReflectionClassifier(tree, random_state=0).fit(X, y)
     >>> bool(model.score(X, y) > model.general_.score(X, y))
     True
-    >>> X, y = X[:, 1:], X[:, 0]
-    >>> model = ErrorReflectionRegressor(DecisionTreeRegressor(max_depth=1), random_state=0).fit(X, y)
+    >>> X, y, tree = X[:, 1:], X[:, 0], DecisionTreeRegressor(max_depth=1)
+    >>> model = ErrorReflectionRegressor(tree, random_state=0).fit(X, y)
     >>> bool(model.score(X, y) > model.general_.score(X, y))
     True
     """

@@ -55,8 +55,8 @@ def verdicts(names: Iterable[str] | None = None, folder: str | Path | None = Non
 
     Examples
     --------
-    >>> [(verdict.claim.id, len(verdict.readings)) for verdict in verdicts(["toy-basin", "toy-global-minimum"])]
-    [('toy-basin', 5), ('toy-global-minimum', 4)]
+    >>> [len(verdict.readings) for verdict in verdicts(["toy-basin", "toy-global-minimum"])]
+    [5, 4]
     """
     ledger = claims.load()
     chosen = list(ledger.values()) if names is None else [claims.get(ledger, name) for name in names]

@@ -56,7 +56,8 @@ class Row:
 
     Examples
     --------
-    >>> Row("toy", {"rate": 0.5}, 0, {"loss": 0.25}) == Row("toy", {"rate": 0.5}, 0, {"loss": 0.25}, run="another")
+    >>> row = Row("toy", {"rate": 0.5}, seed=0, numbers={"loss": 0.25})
+    >>> row == Row("toy", {"rate": 0.5}, seed=0, numbers={"loss": 0.25}, run="another")
     True
     """
 
@@ -128,7 +129,8 @@ def evaluate(
     --------
     >>> def run(config, seed):
     ...     return {"loss": config["rate"] / (1 + seed)}
-    >>> [row.numbers for row in evaluate("toy", run, [({"rate": 0.5}, 1)], progress=False)]
+    >>> rows = evaluate("toy", run, [({"rate": 0.5}, 1)], progress=False)
+    >>> [row.numbers for row in rows]
     [{'loss': 0.25}]
     """
     with crew(jobs, scheduler, processes) as means:

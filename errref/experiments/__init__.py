@@ -35,7 +35,7 @@ def load(name: str) -> ModuleType:
     Examples
     --------
     >>> study = load("intuition")
-    >>> study.run({"answer": "pieces", "b": 3.0}, seed=0)["after"]  # the accuracy with a second network
+    >>> study.run({"answer": "pieces", "b": 3.0}, seed=0)["after"]
     1.0
     """
     if name not in NAMES:

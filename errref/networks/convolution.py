@@ -83,7 +83,8 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
     --------
     >>> from sklearn.datasets import load_digits
     >>> X, y = load_digits(n_class=3, return_X_y=True)
-    >>> model = ConvClassifier(width=8, batch_size=32, n_jobs=1, random_state=0).fit(X[::2], y[::2])
+    >>> model = ConvClassifier(width=8, batch_size=32, n_jobs=1, random_state=0)
+    >>> model = model.fit(X[::2], y[::2])
     >>> model.n_parameters_, bool(model.score(X[1::2], y[1::2]) > 0.9)
     (553, True)
     """

@@ -49,7 +49,8 @@ class MixtureRegressor(RegressorMixin, BaseEstimator):
     Examples
     --------
     >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
-    >>> model = MixtureRegressor(2, 5, steps=3000, learning_rate=1e-2, random_state=0).fit(X, np.sign(X[:, 0]))
+    >>> model = MixtureRegressor(2, 5, steps=3000, learning_rate=1e-2, random_state=0)
+    >>> model = model.fit(X, np.sign(X[:, 0]))
     >>> model.n_parameters_, bool(model.score(X, np.sign(X[:, 0])) > 0.99)
     (54, True)
     """

@@ -56,8 +56,9 @@ def count_parameters(estimator: Any) -> int:
     Examples
     --------
     >>> from sklearn.linear_model import LinearRegression
-    >>> count_parameters(LinearRegression().fit([[0, 0], [1, 0], [0, 1]], [0, 1, 2]))  # two slopes and an intercept
-    3
+    >>> line = LinearRegression().fit([[0.0], [1.0]], [1.0, 3.0])
+    >>> count_parameters(line)  # a slope and an intercept
+    2
     """
     if hasattr(estimator, "n_parameters_"):
         return int(estimator.n_parameters_)

@@ -56,7 +56,8 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
     Examples
     --------
     >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
-    >>> model = ReluRegressor(hidden=4, steps=2000, learning_rate=1e-2, random_state=0).fit(X, abs(X[:, 0]))
+    >>> model = ReluRegressor(hidden=4, steps=2000, learning_rate=1e-2, random_state=0)
+    >>> model = model.fit(X, abs(X[:, 0]))
     >>> model.n_parameters_, bool(model.score(X, abs(X[:, 0])) > 0.99)
     (13, True)
     """

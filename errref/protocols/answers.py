@@ -24,8 +24,8 @@ def honest(seen: Look) -> Array:
     Examples
     --------
     >>> proba = np.array([[[0.9, 0.1], [0.3, 0.7]], [[0.6, 0.4], [0.2, 0.8]]])
-    >>> gate = np.array([[0.8, 0.2], [0.6, 0.4]])
-    >>> seen = Look(np.array([0, 1]), proba, proba.argmax(axis=2), gate, np.array([0, 1]))
+    >>> y, gate = np.array([0, 1]), np.array([[0.8, 0.2], [0.6, 0.4]])
+    >>> seen = Look(y, proba, proba.argmax(axis=2), gate, assigned=np.array([0, 1]))
     >>> honest(seen)
     array([0, 0])
     """
@@ -49,9 +49,9 @@ def soft_mixture(seen: Look, classes: Array) -> Array:
     Examples
     --------
     >>> proba = np.array([[[0.9, 0.1], [0.3, 0.7]], [[0.6, 0.4], [0.2, 0.8]]])
-    >>> gate = np.array([[0.8, 0.2], [0.6, 0.4]])
-    >>> seen = Look(np.array([0, 1]), proba, proba.argmax(axis=2), gate, np.array([0, 1]))
-    >>> soft_mixture(seen, np.array([0, 1]))  # of the second sample: 0.6 [0.6, 0.4] + 0.4 [0.2, 0.8] = [0.44, 0.56]
+    >>> y, gate = np.array([0, 1]), np.array([[0.8, 0.2], [0.6, 0.4]])
+    >>> seen = Look(y, proba, proba.argmax(axis=2), gate, assigned=np.array([0, 1]))
+    >>> soft_mixture(seen, np.array([0, 1]))  # 0.6 [0.6, 0.4] + 0.4 [0.2, 0.8] favours 1
     array([0, 1])
     """
     return classes[np.einsum("nk,nkc->nc", seen.gate, seen.proba).argmax(axis=1)]
@@ -74,8 +74,8 @@ def gate_bias(seen: Look, bias: float) -> Array:
     Examples
     --------
     >>> proba = np.array([[[0.9, 0.1], [0.3, 0.7]], [[0.6, 0.4], [0.2, 0.8]]])
-    >>> gate = np.array([[0.8, 0.2], [0.6, 0.4]])
-    >>> seen = Look(np.array([0, 1]), proba, proba.argmax(axis=2), gate, np.array([0, 1]))
+    >>> y, gate = np.array([0, 1]), np.array([[0.8, 0.2], [0.6, 0.4]])
+    >>> seen = Look(y, proba, proba.argmax(axis=2), gate, assigned=np.array([0, 1]))
     >>> gate_bias(seen, -1.0)
     array([0, 1])
     """
@@ -101,8 +101,8 @@ def confidence_threshold(seen: Look, threshold: float) -> Array:
     Examples
     --------
     >>> proba = np.array([[[0.9, 0.1], [0.3, 0.7]], [[0.6, 0.4], [0.2, 0.8]]])
-    >>> gate = np.array([[0.8, 0.2], [0.6, 0.4]])
-    >>> seen = Look(np.array([0, 1]), proba, proba.argmax(axis=2), gate, np.array([0, 1]))
+    >>> y, gate = np.array([0, 1]), np.array([[0.8, 0.2], [0.6, 0.4]])
+    >>> seen = Look(y, proba, proba.argmax(axis=2), gate, assigned=np.array([0, 1]))
     >>> confidence_threshold(seen, 0.7)
     array([0, 1])
     """
@@ -128,8 +128,8 @@ def tune(protocol: Any, validation: Look, candidates: Array) -> float:
     Examples
     --------
     >>> proba = np.array([[[0.9, 0.1], [0.3, 0.7]], [[0.6, 0.4], [0.2, 0.8]]])
-    >>> gate = np.array([[0.8, 0.2], [0.6, 0.4]])
-    >>> seen = Look(np.array([0, 1]), proba, proba.argmax(axis=2), gate, np.array([0, 1]))
+    >>> y, gate = np.array([0, 1]), np.array([[0.8, 0.2], [0.6, 0.4]])
+    >>> seen = Look(y, proba, proba.argmax(axis=2), gate, assigned=np.array([0, 1]))
     >>> tune(gate_bias, seen, [0, -1, -2])
     -1.0
     """
@@ -152,8 +152,8 @@ def best_expert(seen: Look) -> Array:
     Examples
     --------
     >>> proba = np.array([[[0.9, 0.1], [0.3, 0.7]], [[0.6, 0.4], [0.2, 0.8]]])
-    >>> gate = np.array([[0.8, 0.2], [0.6, 0.4]])
-    >>> seen = Look(np.array([0, 1]), proba, proba.argmax(axis=2), gate, np.array([0, 1]))
+    >>> y, gate = np.array([0, 1]), np.array([[0.8, 0.2], [0.6, 0.4]])
+    >>> seen = Look(y, proba, proba.argmax(axis=2), gate, assigned=np.array([0, 1]))
     >>> best_expert(seen)
     array([1, 1])
     """

@@ -28,8 +28,8 @@ def error_oracle(seen: Look) -> Array:
     Examples
     --------
     >>> proba = np.array([[[0.9, 0.1], [0.3, 0.7]], [[0.6, 0.4], [0.2, 0.8]]])
-    >>> gate = np.array([[0.8, 0.2], [0.6, 0.4]])
-    >>> seen = Look(np.array([0, 1]), proba, proba.argmax(axis=2), gate, np.array([0, 1]))
+    >>> y, gate = np.array([0, 1]), np.array([[0.8, 0.2], [0.6, 0.4]])
+    >>> seen = Look(y, proba, proba.argmax(axis=2), gate, assigned=np.array([0, 1]))
     >>> error_oracle(seen)
     array([0, 1])
     """
@@ -53,8 +53,8 @@ def cluster_oracle(seen: Look) -> Array:
     Examples
     --------
     >>> proba = np.array([[[0.9, 0.1], [0.3, 0.7]], [[0.6, 0.4], [0.2, 0.8]]])
-    >>> gate = np.array([[0.8, 0.2], [0.6, 0.4]])
-    >>> seen = Look(np.array([0, 1]), proba, proba.argmax(axis=2), gate, np.array([0, 1]))
+    >>> y, gate = np.array([0, 1]), np.array([[0.8, 0.2], [0.6, 0.4]])
+    >>> seen = Look(y, proba, proba.argmax(axis=2), gate, assigned=np.array([0, 1]))
     >>> cluster_oracle(seen)
     array([0, 1])
     """
@@ -104,7 +104,8 @@ def top(k: int, proba: Array, y: Array, classes: Array) -> float:
     Examples
     --------
     >>> proba = np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]])
-    >>> top(1, proba, np.array([0, 1]), np.arange(3)), top(2, proba, np.array([0, 1]), np.arange(3))
+    >>> y, classes = np.array([0, 1]), np.arange(3)
+    >>> top(1, proba, y, classes), top(2, proba, y, classes)
     (0.5, 1.0)
     """
     best = classes[np.argsort(-proba, axis=1, kind="stable")[:, :k]]
@@ -136,7 +137,8 @@ def mechanism(seen: Look) -> dict[str, float]:
     >>> from sklearn.tree import DecisionTreeClassifier
     >>> from errref.protocols import look
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = ErrorReflectionClassifier(DecisionTreeClassifier(max_depth=1), random_state=0).fit(X, y)
+    >>> tree = DecisionTreeClassifier(max_depth=1)
+    >>> model = ErrorReflectionClassifier(tree, random_state=0).fit(X, y)
     >>> found = mechanism(look(model, X, y))
     >>> found["rescues"], found["harms"]
     (50, 0)

@@ -31,9 +31,10 @@ def on_training_data(model: ErrorReflectionClassifier, X: Array, y: Array) -> di
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.tree import DecisionTreeClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = ErrorReflectionClassifier(DecisionTreeClassifier(max_depth=1), random_state=0).fit(X, y)
-    >>> {name: round(accuracy, 2) for name, accuracy in on_training_data(model, X, y).items()}
-    {'general_train_accuracy': 0.67, 'train_accuracy': 1.0, 'train_by_heart': 1.0}
+    >>> tree = DecisionTreeClassifier(max_depth=1)
+    >>> model = ErrorReflectionClassifier(tree, random_state=0).fit(X, y)
+    >>> [round(accuracy, 2) for accuracy in on_training_data(model, X, y).values()]
+    [0.67, 1.0, 1.0]
     """
     each = model.predict_each(X)
     answers = {"general_train_accuracy": each[:, 0], "train_accuracy": pick(each, model.route(X))}
@@ -84,7 +85,8 @@ def leaked(
     >>> X, y = load_iris(return_X_y=True)
     >>> train, test = (X[::2], y[::2]), (X[1::2], y[1::2])
     >>> general = FrozenEstimator(DecisionTreeClassifier(max_depth=1).fit(*train))
-    >>> fitted = ErrorReflectionClassifier(general, clusterer=KMeans(2), random_state=0).fit(*train)
+    >>> fitted = ErrorReflectionClassifier(general, clusterer=KMeans(2), random_state=0)
+    >>> fitted = fitted.fit(*train)
     >>> sorted(leaked(fitted, train, test))
     [('test', 'test'), ('test', 'train'), ('train', 'test'), ('train', 'train')]
     """
@@ -119,7 +121,8 @@ class ShuffledLabels(ClusterMixin, BaseEstimator):
     Examples
     --------
     >>> from sklearn.cluster import KMeans
-    >>> control = ShuffledLabels(KMeans(2, random_state=0), random_state=0).fit([[0], [1], [2], [9]])
+    >>> control = ShuffledLabels(KMeans(2, random_state=0), random_state=0)
+    >>> control = control.fit([[0], [1], [2], [9]])
     >>> sorted(np.bincount(control.labels_).tolist())
     [1, 3]
     """

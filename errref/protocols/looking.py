@@ -34,8 +34,8 @@ class Look:
     Two samples, two networks and two classes; the general network is wrong about the second sample.
 
     >>> proba = np.array([[[0.9, 0.1], [0.3, 0.7]], [[0.6, 0.4], [0.2, 0.8]]])
-    >>> gate = np.array([[0.8, 0.2], [0.6, 0.4]])
-    >>> seen = Look(np.array([0, 1]), proba, proba.argmax(axis=2), gate, np.array([0, 1]))
+    >>> y, gate = np.array([0, 1]), np.array([[0.8, 0.2], [0.6, 0.4]])
+    >>> seen = Look(y, proba, proba.argmax(axis=2), gate, assigned=np.array([0, 1]))
     >>> seen.general, seen.wrong
     (array([0, 0]), array([False,  True]))
     """
@@ -78,7 +78,8 @@ def look(model: ErrorReflectionClassifier, X: Array, y: Array) -> Look:
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.tree import DecisionTreeClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = ErrorReflectionClassifier(DecisionTreeClassifier(max_depth=1), random_state=0).fit(X, y)
+    >>> tree = DecisionTreeClassifier(max_depth=1)
+    >>> model = ErrorReflectionClassifier(tree, random_state=0).fit(X, y)
     >>> seen = look(model, X, y)
     >>> int(seen.wrong.sum()), seen.proba.shape == (150, 1 + len(model.experts_), 3)
     (50, True)
