@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from errref import claims, records
 from errref.claims import Claim, Reading, Verdict
 from errref.digits import NONE, digest, found, holds, n_of, show, statistic_of, summary
+from errref.recorded import late, rows_of, verdicts
 from errref.records import Row
 
 __all__ = [
@@ -27,54 +27,6 @@ __all__ = [
     "scorecard",
     "verdicts",
 ]
-
-
-def rows_of(claim: Claim, folder: str | Path | None = None) -> list[Row]:
-    """The recorded rows that judge a claim; an empty list for a claim without an experiment."""
-    return [] if claim.experiment is None or claim.kind == "derived" else records.read(claim.experiment, folder)
-
-
-def verdicts(names: Iterable[str] | None = None, folder: str | Path | None = None) -> list[Verdict]:
-    """The recorded verdicts of claims, each with that of its second rule, of full scope, where it has one.
-
-    Parameters
-    ----------
-    names : iterable of str or None, default=None
-        Ids; None: those of the whole ledger, in its order.
-    folder : str, pathlib.Path or None, default=None
-        Of the rows, as in `errref.records.read`.
-
-    Returns
-    -------
-    list of Verdict
-
-    Raises
-    ------
-    LedgerError, RecordError
-        For an unknown id, with the nearest known ones; for rows that cannot be read.
-
-    Examples
-    --------
-    >>> [len(verdict.readings) for verdict in verdicts(["toy-basin", "toy-global-minimum"])]
-    [5, 4]
-    """
-    ledger = claims.load()
-    chosen = list(ledger.values()) if names is None else [claims.get(ledger, name) for name in names]
-    both = [claim for first in chosen for claim in (first, first.second) if claim is not None]
-    measured = {c.experiment for c in both if c.experiment is not None and c.kind != "derived"}
-    rows = {name: records.read(name, folder) for name in measured}
-    found = {claim.label: claims.judge(claim, rows.get(claim.experiment or "", [])) for claim in both}
-    return [replace(found[c.label], full=found[c.second.label] if c.second else None) for c in chosen]
-
-
-def late(judged: Iterable[Claim], folder: str | Path | None = None) -> frozenset[str]:
-    """Labels of the claims with rows that were recorded under another rule than the one that judges them now."""
-    measured = [(c, c.experiment) for c in judged if c.experiment is not None and c.kind != "derived"]
-    runs = {name: records.runs(name, folder).values() for _, name in measured}
-    return frozenset(c.label for c, name in measured if any(r["rules"].get(c.id) != c.rule_hash for r in runs[name]))
-
-
-# -- forms -------------------------------------------------------------------------------------------------------------
 
 
 def as_object(verdict: Verdict) -> dict[str, Any]:
