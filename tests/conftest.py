@@ -83,10 +83,8 @@ def book_of(tmp_path_factory):
         shutil.copy(ROOT / "_config.yml", folder)
         (folder / "tools").symlink_to(ROOT / "tools")
         shutil.copytree(ROOT / "book" / "_static", folder / "book" / "_static")
-        names = [f"{chapter}.{ending}" for chapter in chapters for ending in ("ipynb", "md")]
-        for path in (ROOT / "book" / name for name in (*names, "references.bib")):
-            if path.exists():
-                shutil.copy(path, folder / "book")
+        for name in (*(f"{chapter}.ipynb" for chapter in chapters), "references.bib"):
+            shutil.copy(ROOT / "book" / name, folder / "book")
         (folder / "book" / "front.md").write_text("# Front\n")
         files = "".join(f"  - file: book/{chapter}\n" for chapter in chapters)
         (folder / "_toc.yml").write_text(f"format: jb-book\nroot: book/front\nchapters:\n{files}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from docutils.nodes import Element
+from docutils.nodes import Element, Text, paragraph
 from sphinx.application import Sphinx
 from sphinx.ext.autodoc import ClassDocumenter
 from sphinx.pycode import ModuleAnalyzer
@@ -20,6 +20,7 @@ class OwnClass(ClassDocumenter):
     def filter_members(self, members: list[Any], want_all: bool) -> list[tuple[str, Any, bool]]:
         """Leave out what comes from other packages."""
         own = {name for cls in self.object.__mro__ if is_own(cls) for name in vars(cls)}
+        own -= set(getattr(self.object, "_fields", ()))  # of a named tuple: its docstring has them
         return super().filter_members([m for m in members if m.__name__ in own and is_own(m.object)], want_all)
 
     def sort_members(self, documenters: list[tuple[Any, bool]], order: str) -> list[tuple[Any, bool]]:
@@ -49,9 +50,11 @@ def settings(widget: type[HasTraits]) -> dict[str, str]:
 
 
 def keep_quotes(app: Sphinx, domain: str, kind: str, content: Element) -> None:
-    """Leave the quotes of a docstring straight, since they stand around what one types."""
+    """Leave the quotes of a docstring straight, since they stand around what one types; its dashes become dashes."""
     for node in content.findall(Element):
         node["support_smartquotes"] = False
+    for text in [text for text in content.findall(Text) if isinstance(text.parent, paragraph)]:
+        text.parent.replace(text, Text(text.replace(" -- ", " – ")))
 
 
 def find_source(app: Sphinx, name: str) -> tuple[str, dict[str, tuple[str, int, int]]]:
