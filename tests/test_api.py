@@ -5,6 +5,7 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import pydoc
 import re
 from html.parser import HTMLParser
 
@@ -84,6 +85,12 @@ def test_a_summary_and_an_example(path):
     summary, _, rest = text_of(path).partition("\n")
     assert re.fullmatch(r"[^\s].*[.]", summary) and (not rest or rest.startswith("\n")), summary
     assert any(line.startswith(">>> ") for line in sections(text_of(path))["Examples"])
+
+
+@pytest.mark.parametrize("path", ENTRIES)
+def test_a_docstring_points_only_to_what_there_is(path):
+    for name in re.findall(r"(?<!`)`(errref\.[\w.]+)`(?!`)", text_of(path)):
+        assert pydoc.locate(name) is not None, name
 
 
 @pytest.mark.parametrize("path", CALLED)
