@@ -8,7 +8,9 @@ from typing import Any
 from docutils.nodes import Element, Text, paragraph
 from sphinx.application import Sphinx
 from sphinx.ext.autodoc import ClassDocumenter
+from sphinx.ext.napoleon import NumpyDocstring
 from sphinx.pycode import ModuleAnalyzer
+from sphinx.util.docstrings import prepare_docstring
 from traitlets import DefaultHandler, HasTraits
 
 PACKAGE = "errref"
@@ -57,6 +59,12 @@ def keep_quotes(app: Sphinx, domain: str, kind: str, content: Element) -> None:
         text.parent.replace(text, Text(text.replace(" -- ", " – ")))
 
 
+def keep_words(app: Sphinx, kind: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """Show the docstring of a property as it is: napoleon takes words before a colon for its type."""
+    if kind == "property":
+        lines[:] = NumpyDocstring(prepare_docstring(thing.__doc__), app.config).lines()
+
+
 def find_source(app: Sphinx, name: str) -> tuple[str, dict[str, tuple[str, int, int]]]:
     """The code of a module, and where in it things stand; what a class inherits stands where it is defined."""
     analyzer = ModuleAnalyzer.for_module(name)
@@ -75,6 +83,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.setup_extension("sphinx.ext.autodoc")
     app.setup_extension("sphinx.ext.viewcode")
     app.add_autodocumenter(OwnClass, override=True)
+    app.connect("autodoc-process-docstring", keep_words, priority=600)  # after napoleon
     app.connect("object-description-transform", keep_quotes)
     app.connect("viewcode-find-source", find_source)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
