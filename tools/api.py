@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 from docutils.nodes import Element, Text, paragraph
@@ -34,8 +35,9 @@ class OwnClass(ClassDocumenter):
         """Show the settings of a widget, whose signature does not name them."""
         if not issubclass(self.object, HasTraits):
             return super().format_args(**kwargs)
-        shown = ", ".join(f"{name}={default}" for name, default in settings(self.object).items())
-        return f"(*, {shown})" if shown else "()"
+        given = settings(self.object)
+        needed = [name for name, default in given.items() if not default]
+        return f"({', '.join([*needed, '*', *(f'{name}={default}' for name, default in given.items() if default)])})"
 
 
 def is_own(thing: Any) -> bool:
@@ -44,11 +46,15 @@ def is_own(thing: Any) -> bool:
 
 
 def settings(widget: type[HasTraits]) -> dict[str, str]:
-    """What a widget can be made with, and the default of each in the words of Python; "..." where it is computed."""
+    """What a widget is made with, and the default of each in the words of Python.
+
+    It is "..." where it is computed, and empty for what must be given.
+    """
+    needed = [p.name for p in signature(widget).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     own = widget.class_own_traits(sync=True)
     computed = {handler.trait_name for handler in vars(widget).values() if isinstance(handler, DefaultHandler)}
     names = [name for name in vars(widget) if name in own and not name.startswith("_")]
-    return {name: "..." if name in computed else repr(own[name].default()) for name in names}
+    return dict.fromkeys(needed, "") | {n: "..." if n in computed else repr(own[n].default()) for n in names}
 
 
 def keep_quotes(app: Sphinx, domain: str, kind: str, content: Element) -> None:
