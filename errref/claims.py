@@ -34,7 +34,25 @@ Table = list[tuple[dict[str, Any], Numbers]]
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to understand a claim, with what was found: ``holds`` is None where the rows do not decide."""
+    """One way to understand a claim, with what was found.
+
+    Parameters
+    ----------
+    name : str
+    value : float, str or None
+        The statistic, or what a derivation found; None where there are no rows.
+    interval : (float, float) or None
+        At the confidence of the rule.
+    n : int or None
+        Seeds, or systems; None for a derivation.
+    holds : bool or None
+        None where the rows do not decide.
+
+    Examples
+    --------
+    >>> Reading("as printed", 0.8, (0.7, 0.9), 20, True).holds
+    True
+    """
 
     name: str
     value: float | str | None
@@ -45,9 +63,23 @@ class Reading:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the rule of a claim says of the rows: the verdict's word and the readings that led to it.
+    """What the rule of a claim says of the rows, as `judge` computes it.
 
-    ``full`` is the verdict of the claim's second rule, where it has one.
+    Parameters
+    ----------
+    claim : Claim
+    word : str
+        The verdict; `judge` lists the words.
+    readings : list of Reading
+        What led to it.
+    full : Verdict or None
+        That of the claim's second rule, where it has one.
+
+    Examples
+    --------
+    >>> verdict = judge(load()["human-reflection"], [])
+    >>> verdict.claim.kind, verdict.word
+    ('untestable', 'not testable')
     """
 
     claim: Claim
@@ -202,6 +234,7 @@ def judge(claim: Claim, rows: list[Row], seeds: int | None = None) -> Verdict:
     Parameters
     ----------
     claim : Claim
+        One of `errref.ledger.load`, or the reader's own.
     rows : list of Row
         Rows of the experiment; those of other configurations are passed over. A derived claim needs none.
     seeds : int or None, default=None
@@ -213,6 +246,24 @@ def judge(claim: Claim, rows: list[Row], seeds: int | None = None) -> Verdict:
         ``reproduced``, ``partly``, ``not reproduced``, ``refuted`` (derived claims only), ``possible`` or
         ``not possible`` (hypotheses), ``open`` (no rule yet, too few rows, or an interval that straddles its bound),
         ``not testable``.
+
+    Raises
+    ------
+    LedgerError
+        If the rule names a number that the rows lack, or selects more than one configuration.
+
+    Examples
+    --------
+    >>> rule = {"experiment": "functions", "seeds": 20, "confidence": 0.95}
+    >>> rule |= {"statistic": "reduction", "measure": "after", "against": "before"}
+    >>> rule |= {"bound": {"at_least": 0.5}}
+    >>> what = "It halves the loss."
+    >>> claim = Claim("halved", "paper", "sec. 0", what, "measured", "functions", rule=rule)
+    >>> numbers = {"before": 1.0, "after": 0.25}
+    >>> rows = [Row("functions", {}, seed, numbers) for seed in range(20)]
+    >>> verdict = judge(claim, rows)
+    >>> verdict.word, verdict.readings[0].value, judge(claim, rows[:2]).word
+    ('reproduced', 0.75, 'open')
     """
     if claim.kind == "untestable":
         return Verdict(claim, "not testable")

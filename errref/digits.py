@@ -74,11 +74,22 @@ def summary(verdict: Verdict) -> str:
 def digest(rows: Iterable[Row], by: Sequence[str] = ()) -> str:
     """Every number of some rows condensed, so that a page which prints it shows when a single one changes.
 
-    One paragraph a configuration, whatever the order of the rows; configurations with a ``grid`` key share one, and so
-    do those that agree in the settings which ``by`` names, if it does. After the number of rows stands a hash of all
-    their numbers, in which the last digit of a single one shows. Whole numbers are added up; of others stands the mean
-    of log10 of their size, and how many are zero or negative.
+    One paragraph a configuration, whatever the order of the rows. After the number of rows stands a hash of all their
+    numbers, in which the last digit of a single one shows. Whole numbers are added up; of others stands the mean of
+    log10 of their size, and how many are zero or negative.
 
+    Parameters
+    ----------
+    rows : iterable of Row
+    by : sequence of str, default=()
+        Settings: configurations that agree in these share a paragraph. Those with a ``grid`` key share one anyway.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
     >>> print(digest(Row("toy", {"b": 1}, seed, {"loss": 10.0**-seed, "steps": 7}) for seed in range(4)))
     b=1: 4 rows, h5da1e9dd
         loss=-1.500000 steps=28

@@ -13,77 +13,19 @@ Weights are one flat vector of 3 H + 1 numbers: hidden weights w, hidden biases 
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
+from errref.moments import Floats, Samples, prepare
+
+__all__ = ["Samples", "adam", "find_switch", "gradient", "kernel", "prepare", "schedule", "train", "train_many"]
+
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # as Kingma and Ba (2015) suggest and torch.optim.Adam has them
 
 # Without fastmath: a product and a sum fused into one rounding could decide differently whether a unit is active.
 kernel = njit(cache=True, nogil=True, error_model="numpy")
-
-
-class Samples(NamedTuple):
-    """Sorted samples and their moments, as `prepare` makes them.
-
-    Attributes
-    ----------
-    x : ndarray of shape (n + 2,)
-        The sorted inputs between -inf and inf, so that a search for a switch needs no special case at the ends.
-    moments : ndarray of shape (n + 1, 8)
-        Row k holds the sums of s, s z, s z^2, s y and s z y over the samples before the k-th (k <= n // 2), or minus
-        the sums from the k-th on (k > n // 2), where z = x - centre. Summing from the nearer end keeps the digits of
-        short sums. Three unused columns make a row one cache line.
-    totals : ndarray of shape (2, 5)
-        What a difference of rows of `moments` lacks: nothing, or across n // 2 the sums over all samples.
-    centre : float
-        Weighted mean of x. Moments about it do not cancel when the samples lie far from the origin.
-    squares : float
-        Sum of s y^2.
-    """
-
-    x: Floats
-    moments: Floats
-    totals: Floats
-    centre: float
-    squares: float
-
-
-def prepare(x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Samples:
-    """Sort the samples and sum their moments.
-
-    Parameters
-    ----------
-    x, y : array-like of shape (n,)
-        Finite inputs and targets, in any order, with or without duplicates; n >= 1.
-    sample_weight : array-like of shape (n,), default None
-        Non-negative weights with a positive sum; None means equal weights.
-
-    Returns
-    -------
-    Samples
-        72 bytes a sample. The weights s in it sum to 2, so that the loss is half of the sum of s r^2, and its gradient
-        has no factor of 2.
-    """
-    x = np.asarray(x, dtype=np.float64)
-    order = np.argsort(x, kind="stable")
-    x = x[order]
-    # Extended precision, where the platform has it, keeps prefix sums over 100,000 samples right to the last digit.
-    y = np.asarray(y, dtype=np.float64)[order].astype(np.longdouble)
-    s = np.ones(len(x)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)[order]
-    s = s * (2 / s.sum(dtype=np.longdouble))
-    centre = float(s @ x / 2)
-    z = x.astype(np.longdouble) - centre
-    terms = np.stack([s, s * z, s * z * z, s * y, s * z * y], axis=1)
-    half = len(x) // 2
-    moments = np.zeros((len(x) + 1, 8))
-    moments[1 : half + 1, :5] = np.cumsum(terms[:half], axis=0)
-    moments[half + 1 : -1, :5] = -np.cumsum(terms[:half:-1], axis=0)[::-1]
-    totals = np.stack([np.zeros(5), terms.sum(axis=0)]).astype(np.float64)
-    return Samples(np.concatenate([[-np.inf], x, [np.inf]]), moments, totals, centre, float(s @ (y * y)))
 
 
 @kernel
@@ -191,7 +133,25 @@ def _gradient(samples, theta, switches, segments, gradient):
 
 @kernel
 def adam(theta, mean, square, gradient, step_size, epsilon):
-    """One step of Adam (Kingma and Ba 2015, algorithm 1, in the cheaper order that ends its section 2)."""
+    """Take one step of Adam in place (Kingma and Ba 2015, algorithm 1, in the cheaper order that ends its section 2).
+
+    Parameters
+    ----------
+    theta, mean, square : ndarray of shape (p,), float64
+        The weights, and the running means of the gradient and of its square, which begin as zeros. All are overwritten.
+    gradient : ndarray of shape (p,), float64
+        Of the loss by the weights.
+    step_size, epsilon : float
+        Those of this step, as `schedule` gives them.
+
+    Examples
+    --------
+    >>> theta, mean, square = np.ones(2), np.zeros(2), np.zeros(2)
+    >>> step_sizes, epsilons = schedule(steps=1, learning_rate=0.1)
+    >>> adam(theta, mean, square, np.array([4.0, -0.5]), step_sizes[0], epsilons[0])
+    >>> theta.round(6)
+    array([0.9, 1.1])
+    """
     for i in range(theta.size):
         g = gradient[i]
         mean[i] += (1.0 - BETA1) * (g - mean[i])
@@ -219,7 +179,24 @@ def _train(samples, step_sizes, epsilons, weights, losses, gradient):
 
 
 def schedule(steps: int, learning_rate: float) -> tuple[Floats, Floats]:
-    """Step sizes and epsilons of Adam, with the bias corrections of torch.optim.Adam in them."""
+    """Step sizes and epsilons of Adam, with the bias corrections of torch.optim.Adam in them.
+
+    Parameters
+    ----------
+    steps, learning_rate
+        As in `train`.
+
+    Returns
+    -------
+    step_sizes, epsilons : ndarray of shape (steps,)
+        What `adam` takes, an entry a step.
+
+    Examples
+    --------
+    >>> step_sizes, epsilons = schedule(steps=3, learning_rate=0.1)
+    >>> step_sizes.round(4)
+    array([0.0316, 0.0235, 0.0202])
+    """
     t = np.arange(1, steps + 1)
     root = np.sqrt(1 - BETA2**t)
     return learning_rate * root / (1 - BETA1**t), EPSILON * root
@@ -242,6 +219,12 @@ def gradient(samples: Samples, weights: ArrayLike) -> tuple[float, Floats]:
         so that a loss below that may come out slightly negative.
     gradient : ndarray of shape (3 H + 1,)
         What autograd gives, up to rounding; exactly 0 for a unit that is active on no sample.
+
+    Examples
+    --------
+    >>> samples = prepare([-1, 1], [0, 1])
+    >>> gradient(samples, [1, 0, 0.5, 0])  # of f(x) = relu(x) / 2
+    (0.125, array([-0.25, -0.25, -0.5 , -0.5 ]))
     """
     theta, losses, result = np.array(weights, dtype=np.float64), np.empty(1), np.empty(np.shape(weights))
     _train(samples, np.empty(0), np.empty(0), theta, losses, result)
@@ -266,6 +249,14 @@ def train(samples: Samples, weights: ArrayLike, steps: int, learning_rate: float
         Trained weights; not finite if training diverged.
     losses : ndarray of shape (steps + 1,)
         Loss before each step and after the last, rounded as in `gradient`.
+
+    Examples
+    --------
+    >>> x = np.linspace(-1, 1, 100)
+    >>> start = np.random.default_rng(2).normal(size=3 * 10 + 1)
+    >>> weights, losses = train(prepare(x, np.abs(x)), start, steps=2000, learning_rate=1e-2)
+    >>> losses.shape, bool(losses[-1] < 1e-3)
+    ((2001,), True)
     """
     trained, losses = np.array(weights, dtype=np.float64), np.empty(steps + 1)
     _train(samples, *schedule(steps, learning_rate), trained, losses, np.empty_like(trained))
@@ -290,6 +281,14 @@ def train_many(
     -------
     weights, losses : ndarray of shape (R, 3 H + 1) and (R, steps + 1)
         What `train` returns, a row for each network.
+
+    Examples
+    --------
+    >>> samples = prepare([-1, 0, 1], [1, 0, 1])
+    >>> starts = np.random.default_rng(0).normal(size=(5, 3 * 10 + 1))
+    >>> weights, _ = train_many(samples, starts, steps=100, learning_rate=1e-2)
+    >>> bool(np.array_equal(weights[4], train(samples, starts[4], steps=100, learning_rate=1e-2)[0]))
+    True
     """
     trained = np.array(weights, dtype=np.float64)
     losses, gradients = np.empty((len(trained), steps + 1)), np.empty_like(trained)

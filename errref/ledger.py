@@ -43,7 +43,33 @@ class LedgerError(ValueError):
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of a source, in our words, with the rule that was written down before its experiment ran."""
+    """One claim of a source, in our words, with the rule that was written down before its experiment ran.
+
+    Parameters
+    ----------
+    id : str
+        Its word on the command line.
+    source : {"paper", "blog"}
+    where : str
+        Its place in the source.
+    claim : str
+        What is claimed, in our words.
+    kind : {"measured", "derived", "hypothesis", "untestable"}
+    chapter : str
+        That tests it.
+    paper, note : str
+        What is printed; how we understand it.
+    rule, full : dict or None
+        The rule that judges it, as the head of the ledger describes it; chapter and rule of a second one.
+    scope : str
+        "full" for the claim by its second rule (`second`), else empty.
+
+    Examples
+    --------
+    >>> claim = load()["toy-global-minimum"]
+    >>> claim.source, claim.where, claim.chapter, claim.experiment
+    ('paper', 'sec. 2, figure 1', 'intuition', 'intuition')
+    """
 
     id: str
     source: str
@@ -95,10 +121,24 @@ class _Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc
 def load(path: str | Path | None = None) -> dict[str, Claim]:
     """The claims by id, in the order of the ledger, every entry checked.
 
+    Parameters
+    ----------
+    path : str, pathlib.Path or None, default=None
+        A file in the form of ``book/claims.yml``; None: that file.
+
+    Returns
+    -------
+    dict of Claim
+
     Raises
     ------
     LedgerError
         For an entry without an id or a locator, a duplicate id, an unknown field, kind, statistic, bound or experiment.
+
+    Examples
+    --------
+    >>> [name for name, claim in load().items() if claim.where == "sec. 2"]
+    ['toy-barrier', 'toy-escape']
     """
     path = packaged("book", "claims.yml") if path is None else Path(path)
     try:
@@ -119,7 +159,29 @@ def load(path: str | Path | None = None) -> dict[str, Claim]:
 
 
 def get(claims: dict[str, Claim], name: str) -> Claim:
-    """The claim of that id, or a LedgerError with the nearest known ids."""
+    """The claim of that id.
+
+    Parameters
+    ----------
+    claims : dict of Claim
+        As `load` returns them.
+    name : str
+        The id.
+
+    Returns
+    -------
+    Claim
+
+    Raises
+    ------
+    LedgerError
+        For an unknown id, with the nearest known ones.
+
+    Examples
+    --------
+    >>> get(load(), "toy-basin").where
+    'sec. 3'
+    """
     if name not in claims:
         near = difflib.get_close_matches(name, claims, n=3)
         hint = f"; did you mean {', '.join(near)}?" if near else "; `errref claims` lists them."

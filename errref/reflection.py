@@ -18,6 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from errref.isodata import Isodata
+from errref.parts import answer, has_proba, part
 
 
 class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
@@ -48,14 +49,23 @@ class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
 
     Attributes
     ----------
-    general_, gate_, experts_, clusterer_ : the trained parts; K experts, no clusterer where error cases were too few
-    errors_ : bool array of shape (n,), the error cases
-    labels_ : int array of shape (n_errors,), their clusters: 0 to K - 1, none empty; -1 is noise
-    centroids_ : array of shape (K, d), means of the clusters in ``space``
-    routes_ : int array of shape (n,), what the gate learns: 0 for the general network, k for expert k
-    threshold_ : float, the smallest residual that is an error, where ``errors`` is a share (regressor)
-    classes_ : array of shape (C,), all labels that y has or the general network knows (classifier)
-    summary_ : dict of ``n_samples``, ``n_errors``, ``n_noise``, ``sizes`` (K ints) and ``constant`` (K bools)
+    general_, gate_ : fitted estimators
+    experts_ : list of K fitted estimators
+    clusterer_ : fitted clusterer, or None where the error cases were too few for it
+    errors_ : bool array of shape (n,)
+        The error cases.
+    labels_ : int array of shape (n_errors,)
+        Their clusters: 0 to K - 1, none empty; -1 is noise.
+    centroids_ : array of shape (K, d)
+        Means of the clusters in ``space``.
+    routes_ : int array of shape (n,)
+        What the gate learns: 0 for the general network, k for expert k.
+    threshold_ : float
+        The smallest residual that is an error, where ``errors`` is a share (regressor).
+    classes_ : array of shape (C,)
+        All labels that y has or the general network knows (classifier).
+    summary_ : dict
+        ``n_samples``, ``n_errors``, ``n_noise``, ``sizes`` (K ints) and ``constant`` (K bools).
 
     Notes
     -----
@@ -68,9 +78,14 @@ class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = ErrorReflectionClassifier(DecisionTreeClassifier(max_depth=1), random_state=0).fit(X, y)
+    >>> tree = DecisionTreeClassifier(max_depth=1)
+    >>> model = ErrorReflectionClassifier(tree, random_state=0).fit(X, y)
+    >>> bool(model.score(X, y) > model.general_.score(X, y))
+    True
+    >>> X, y, tree = X[:, 1:], X[:, 0], DecisionTreeRegressor(max_depth=1)
+    >>> model = ErrorReflectionRegressor(tree, random_state=0).fit(X, y)
     >>> bool(model.score(X, y) > model.general_.score(X, y))
     True
     """
@@ -92,11 +107,17 @@ class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = get_tags(_part(self.estimator, self._default, None)).input_tags.allow_nan
+        tags.input_tags.allow_nan = get_tags(part(self.estimator, self._default, None)).input_tags.allow_nan
         return tags
 
     def fit(self, X, y) -> Self:
-        """Train the general network on X (n, ...) and y (n,), cluster its error cases, train experts and gate."""
+        """Train the general network on X (n, ...) and y (n,), cluster its error cases, train experts and gate.
+
+        Raises
+        ------
+        ValueError
+            If a setting does not go with the data or with another; the sentence says which, and what would.
+        """
         X, y, seed = self._prepare(X, y)
         self.general_, prediction = self._fit_general(X, y, seed)
         self._learn(y, prediction)
@@ -110,7 +131,7 @@ class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
         self.experts_ = self._fit_experts(X, y, seed)
         gate = DummyClassifier() if np.all(self.routes_ == self.routes_[0]) else self.gate
         self.networks_ = [self.general_, *self.experts_]
-        self.gate_ = _part(gate, KNeighborsClassifier(1), seed, key=1).fit(X, self.routes_)
+        self.gate_ = part(gate, KNeighborsClassifier(1), seed, key=1).fit(X, self.routes_)
         constant = [isinstance(expert, type(self._constant)) for expert in self.experts_]
         counts = {"n_samples": len(y), "n_errors": len(wrong), "n_noise": int(np.sum(self.labels_ < 0))}
         self.summary_ = {**counts, "sizes": np.bincount(self.routes_)[1:].tolist(), "constant": constant}
@@ -118,17 +139,17 @@ class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
 
     def predict(self, X) -> np.ndarray:
         """Return the answer of the network that the gate chooses; shape (n,)."""
-        return self._routed(X, _answer)
+        return self._routed(X, answer)
 
     def predict_each(self, X) -> np.ndarray:
         """Return the answers of every network, the general network's in column 0; shape (n, 1 + K)."""
         check_is_fitted(self, "gate_")
-        return np.stack([_answer(network, X) for network in self.networks_], axis=1)
+        return np.stack([answer(network, X) for network in self.networks_], axis=1)
 
     def route(self, X) -> np.ndarray:
         """Return which network answers: 0 for the general network, k for expert k; shape (n,)."""
         check_is_fitted(self, "gate_")
-        return _answer(self.gate_, X)
+        return answer(self.gate_, X)
 
     def assign(self, X, y) -> np.ndarray:
         """Return the route of one who knows y: 0 where the general network is right, else 1 + the nearest centroid.
@@ -137,7 +158,7 @@ class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
         """
         check_is_fitted(self, "gate_")
         X, y = indexable(X, self._check_y(y))
-        wrong = np.flatnonzero(self._judge(y, _answer(self.general_, X)))
+        wrong = np.flatnonzero(self._judge(y, answer(self.general_, X)))
         routes = np.zeros(len(y), dtype=int)
         if len(wrong) and self.experts_:
             points = self._points(_safe_indexing(X, wrong), y[wrong])
@@ -166,10 +187,10 @@ class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
 
     def _fit_general(self, X, y: np.ndarray, seed: int | None) -> tuple[Any, np.ndarray]:
         """Train the general network; return it, and the answers in which its error cases are sought."""
-        general = _part(self.estimator, self._default, seed)
+        general = part(self.estimator, self._default, seed)
         if self.cv is None:
-            return general.fit(X, y), _answer(general, X)
-        if any(isinstance(part, FrozenEstimator) for part in (general, *general.get_params().values())):
+            return general.fit(X, y), answer(general, X)
+        if any(isinstance(each, FrozenEstimator) for each in (general, *general.get_params().values())):
             raise ValueError("With cv the general network is trained on each fold, and a FrozenEstimator cannot be.")
         return general.fit(X, y), column_or_1d(cross_val_predict(general, X, y, cv=self.cv))
 
@@ -215,7 +236,7 @@ class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
 
     def _fit_clusterer(self, points: np.ndarray, seed: int | None) -> tuple[Any, np.ndarray]:
         """Cluster the error cases; return the clusterer, or None if they are too few for it, and the labels."""
-        clusterer = _part(self.clusterer, Isodata(), seed, key=0)
+        clusterer = part(self.clusterer, Isodata(), seed, key=0)
         wanted = [v for k, v in clusterer.get_params().items() if k.endswith(("n_clusters", "n_components"))]
         if len(points) < max([2, *(int(v) for v in wanted if isinstance(v, Integral))]):
             return None, np.zeros(len(points), dtype=int)
@@ -230,14 +251,14 @@ class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
         template = self.expert if n_clusters else None
         if callable(template) and not hasattr(template, "fit"):
             template = template(n_clusters)
-        template = _part(template, default, seed)
+        template = part(template, default, seed)
         experts, failed = [], False
         for k in range(n_clusters):
             mine = np.flatnonzero(self.routes_ == 1 + k)
             X_k, y_k = _safe_indexing(X, mine), y[mine]
             constant = clone(self._constant).fit(X_k, y_k)
             try:
-                expert = constant if np.all(y_k == y_k[0]) else _part(template, default, seed, key=2 + k).fit(X_k, y_k)
+                expert = constant if np.all(y_k == y_k[0]) else part(template, default, seed, key=2 + k).fit(X_k, y_k)
                 expert.predict(_safe_indexing(X_k, [0]))  # some learn only now that they saw too few samples
             except Exception as error:
                 expert, failed = constant, True
@@ -254,21 +275,16 @@ class ErrorReflectionRegressor(RegressorMixin, _ErrorReflection):  # noqa: D101 
     _default, _constant, _classifies = MLPRegressor(max_iter=1000), DummyRegressor(), False
 
 
-def _has_proba(model) -> bool:
-    networks = getattr(model, "networks_", [model.estimator])
-    return all(hasattr(network, "predict_proba") or not hasattr(network, "fit") for network in networks)
-
-
 class ErrorReflectionClassifier(ClassifierMixin, _ErrorReflection):  # noqa: D101 (both estimators share one docstring)
     __doc__ = _ErrorReflection.__doc__
     _default, _constant, _classifies = MLPClassifier(max_iter=1000), DummyClassifier(), True
 
-    @available_if(_has_proba)
+    @available_if(has_proba)
     def predict_proba(self, X) -> np.ndarray:
         """Return the probabilities of the network that the gate chooses; shape (n, C), columns as ``classes_``."""
         return self._routed(X, self._proba)
 
-    @available_if(_has_proba)
+    @available_if(has_proba)
     def predict_proba_each(self, X) -> np.ndarray:
         """Return the probabilities of every network; shape (n, 1 + K, C), the last axis as ``classes_``."""
         check_is_fitted(self, "gate_")
@@ -280,20 +296,3 @@ class ErrorReflectionClassifier(ClassifierMixin, _ErrorReflection):  # noqa: D10
         full = np.zeros((len(known), len(self.classes_)))
         full[:, np.searchsorted(self.classes_, network.classes_)] = known
         return full
-
-
-def _answer(network, X) -> np.ndarray:
-    return column_or_1d(network.predict(X))
-
-
-def _part(estimator, default, seed: int | None, key: int | None = None) -> Any:
-    """Clone a part; with a seed, set every ``random_state`` in it, to one spawned for ``key`` if there is one."""
-    part = clone(default if estimator is None else estimator)
-    kind, needed = (get_tags(e).estimator_type for e in (part, default))
-    if {kind, needed} == {"classifier", "regressor"}:
-        raise ValueError(f"{part!r} is a {kind}, where a {needed} is needed.")
-    if seed is not None:
-        if key is not None:
-            seed = int(np.random.SeedSequence(seed, spawn_key=(key,)).generate_state(1)[0] >> 1)
-        part.set_params(**{name: seed for name in part.get_params() if name.endswith("random_state")})
-    return part

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from errref import claims, records
 from errref.claims import Claim, Reading, Verdict
 from errref.digits import NONE, digest, found, holds, n_of, show, statistic_of, summary
+from errref.recorded import late, rows_of, verdicts
 from errref.records import Row
 
 __all__ = [
@@ -27,35 +27,6 @@ __all__ = [
     "scorecard",
     "verdicts",
 ]
-
-
-def rows_of(claim: Claim, folder: str | Path | None = None) -> list[Row]:
-    """The recorded rows that judge a claim; an empty list for a claim without an experiment."""
-    return [] if claim.experiment is None or claim.kind == "derived" else records.read(claim.experiment, folder)
-
-
-def verdicts(names: Iterable[str] | None = None, folder: str | Path | None = None) -> list[Verdict]:
-    """The recorded verdicts of the named claims (None: of the whole ledger), in the order of the ledger.
-
-    That of a claim's second rule, of full scope, is kept with the first.
-    """
-    ledger = claims.load()
-    chosen = list(ledger.values()) if names is None else [claims.get(ledger, name) for name in names]
-    both = [claim for first in chosen for claim in (first, first.second) if claim is not None]
-    measured = {c.experiment for c in both if c.experiment is not None and c.kind != "derived"}
-    rows = {name: records.read(name, folder) for name in measured}
-    found = {claim.label: claims.judge(claim, rows.get(claim.experiment or "", [])) for claim in both}
-    return [replace(found[c.label], full=found[c.second.label] if c.second else None) for c in chosen]
-
-
-def late(judged: Iterable[Claim], folder: str | Path | None = None) -> frozenset[str]:
-    """Labels of the claims with rows that were recorded under another rule than the one that judges them now."""
-    measured = [(c, c.experiment) for c in judged if c.experiment is not None and c.kind != "derived"]
-    runs = {name: records.runs(name, folder).values() for _, name in measured}
-    return frozenset(c.label for c, name in measured if any(r["rules"].get(c.id) != c.rule_hash for r in runs[name]))
-
-
-# -- forms -------------------------------------------------------------------------------------------------------------
 
 
 def as_object(verdict: Verdict) -> dict[str, Any]:
@@ -90,7 +61,24 @@ def _found(verdict: Verdict) -> dict[str, Any]:
 
 
 def as_text(verdicts: Sequence[Verdict], width: int = 120) -> str:
-    """Verdicts as a table for a terminal."""
+    """Verdicts as a table for a terminal.
+
+    Parameters
+    ----------
+    verdicts : sequence of Verdict
+    width : int, default=120
+        Characters of a line.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(as_text(verdicts(["human-reflection"])))
+    claim                      paper                 n  verdict         recorded
+    human-reflection           powerful                 not testable    –
+    """
     lines = [f"{'claim':26} {'paper':18} {'n':>4}  {'verdict':15} recorded"]
     for verdict in [v for first in verdicts for v in (first, first.full) if v is not None]:
         n, full = n_of(verdict), verdict.claim.scope == "full"
@@ -195,6 +183,21 @@ def box(*names: str, fresh: list[Row] | None = None, small: bool = False) -> Box
         Rows of an experiment of the claims on seeds that are not recorded.
     small : bool
         Whether both are judged at the smaller scale that the rules name, which a page can measure.
+
+    Returns
+    -------
+    Box
+        A notebook shows it as a table, a terminal as text.
+
+    Raises
+    ------
+    LedgerError, RecordError
+        As in `verdicts`.
+
+    Examples
+    --------
+    >>> box("human-reflection")
+    human-reflection: not testable   (paper: powerful)
     """
     recorded = [verdict for first in verdicts(names) for verdict in (first, first.full) if verdict is not None]
     if small:
@@ -245,5 +248,20 @@ class Scorecard:
 
 
 def scorecard(verdicts: list[Verdict]) -> Scorecard:
-    """Verdicts as the table of the scorecard chapter."""
+    """Verdicts as the table of the scorecard chapter.
+
+    Parameters
+    ----------
+    verdicts : list of Verdict
+
+    Returns
+    -------
+    Scorecard
+        A notebook shows it as a table, a terminal as text.
+
+    Examples
+    --------
+    >>> scorecard(verdicts(["human-reflection"])).verdicts[0].word
+    'not testable'
+    """
     return Scorecard(verdicts)

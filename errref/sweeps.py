@@ -44,13 +44,21 @@ class Row:
     Parameters
     ----------
     experiment : str
+        Its name.
     config : dict
         Flat: the settings that distinguish this row, with plain values.
     seed : int
+        What the experiment was given as its seed.
     numbers : dict
         Flat: the measured numbers by name.
     run : str
         Id of the run line that says where the row comes from; empty for rows that were never recorded.
+
+    Examples
+    --------
+    >>> row = Row("toy", {"rate": 0.5}, seed=0, numbers={"loss": 0.25})
+    >>> row == Row("toy", {"rate": 0.5}, seed=0, numbers={"loss": 0.25}, run="another")
+    True
     """
 
     experiment: str
@@ -86,7 +94,7 @@ def evaluate(
     scheduler: str | None = None,
     progress: bool = True,
 ) -> Iterator[Row]:
-    """Rows of ``run(config, seed)`` for each piece of work, as they finish.
+    """Rows of ``run(config, seed)`` for each piece of work, as they finish; nothing is kept on the disk.
 
     Parameters
     ----------
@@ -95,6 +103,7 @@ def evaluate(
     run : callable
         Takes a configuration (dict) and a seed (int), returns a flat dict of numbers.
     work : iterable of (config, seed)
+        What is measured.
     jobs : int or None, default=None
         Threads of this process; None: one per core.
     processes : bool, default=False
@@ -105,11 +114,24 @@ def evaluate(
     progress : bool, default=True
         A bar with an estimate of the time left, where somebody may be looking on; see `errref.progress.bar`.
 
+    Yields
+    ------
+    Row
+        In the order in which they finish.
+
     Raises
     ------
     RecordError
         If ``run`` fails, or returns something that is not a finite number; names the configuration and the seed. If
         the scheduler does not answer, or its workers have other versions than this process.
+
+    Examples
+    --------
+    >>> def run(config, seed):
+    ...     return {"loss": config["rate"] / (1 + seed)}
+    >>> rows = evaluate("toy", run, [({"rate": 0.5}, 1)], progress=False)
+    >>> [row.numbers for row in rows]
+    [{'loss': 0.25}]
     """
     with crew(jobs, scheduler, processes) as means:
         yield from sweep(means, experiment, run, work, progress=progress)

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from errref import datasets, fetching, imagefiles
+from errref import datasets, fetching, imagefiles, imagesets
 from errref.imagefiles import DataError, DataNotFound, File, ImageSet
 
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -74,7 +74,7 @@ def garments(monkeypatch, tmp_path):
 
 def install(monkeypatch, garments):
     digits = small_set("mnist-digits", "the MNIST digits", DIGITS, closed_address())
-    monkeypatch.setattr(datasets, "IMAGE_SETS", {"fashion-mnist": garments, "mnist-digits": digits})
+    monkeypatch.setattr(imagesets, "IMAGE_SETS", {"fashion-mnist": garments, "mnist-digits": digits})
     return garments
 
 
@@ -95,7 +95,7 @@ def listing(folder):
 
 
 def obtain(garments, **options):
-    return imagefiles.obtain(garments, tuple(datasets.IMAGE_SETS.values()), **{"progress": False, **options})
+    return imagefiles.obtain(garments, tuple(imagesets.IMAGE_SETS.values()), **{"progress": False, **options})
 
 
 def is_right(found):
@@ -217,7 +217,7 @@ def test_true_digits_under_the_name_of_garments_are_called_digits(tmp_path, monk
 
 
 def test_licences_name_their_owners():
-    fashion, digits = datasets.IMAGE_SETS.values()
+    fashion, digits = imagesets.IMAGE_SETS.values()
     assert "MIT" in fashion.licence and "Zalando" in fashion.licence and "1708.07747" in fashion.attribution
     assert digits.licence.startswith("distributed as CC BY-SA 3.0") and "LeCun" in digits.attribution
 
@@ -294,7 +294,7 @@ def test_a_bad_file_in_the_cache_is_replaced_with_a_warning(data, sentence, endi
     put(cache, GARMENTS, NAMES[1:])
     (cache / f"{NAMES[0]}{ending}").write_bytes(data)
     with pytest.warns(UserWarning) as warned:
-        images = datasets._read(serve(garments), fetch=True, progress=False)
+        images = imagesets._read(serve(garments), fetch=True, progress=False)
     (said,) = [str(warning.message) for warning in warned]
     assert said.startswith(f"{cache / NAMES[0]}{ending} {sentence}") and "passed over: the set was fetched by" in said
     assert is_right(images) and listing(cache) == GARMENTS
@@ -389,7 +389,7 @@ def test_nothing_is_fetched_if_that_is_forbidden(garments, cache, serve, tmp_pat
         datasets.fashion_mnist(fetch=False)
     assert serve.asked == [] and not (tmp_path / "run").exists() and not cache.exists()
     with pytest.raises(DataNotFound):
-        datasets._read(replace(garments, address=closed_address()), True, False)
+        imagesets._read(replace(garments, address=closed_address()), True, False)
     assert (tmp_path / "run").exists()  # the command would have been seen
 
 
@@ -601,7 +601,7 @@ def test_a_cache_that_cannot_be_written_is_a_warning_and_the_data_are_there(garm
     (said,) = [str(warning.message) for warning in warned]
     assert is_right(images) and (tmp_path / "cache").is_file()
     assert said.startswith(f"{cache / NAMES[0]} cannot be written (") and "XDG_CACHE_HOME" in said
-    assert "kept" in obtain(datasets.IMAGE_SETS["fashion-mnist"]).where
+    assert "kept" in obtain(imagesets.IMAGE_SETS["fashion-mnist"]).where
 
 
 FULL = """

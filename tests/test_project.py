@@ -104,7 +104,7 @@ def imported(path):
     "folder, extras",
     [
         ("errref", ("torch", "figures", "dask", "widgets")),
-        ("tools", ("book",)),
+        ("tools", ("book", "widgets")),
         ("tests", ("torch", "figures", "widgets", "book", "dask", "test")),
     ],
 )

@@ -18,7 +18,7 @@ import timeit
 import numpy as np
 import pytest
 
-from errref import __version__, provenance, records
+from errref import __version__, provenance, records, rowfiles
 from errref.records import RecordError, Row
 
 CONFIGS = [{"width": 1}, {"width": 2}]
@@ -434,7 +434,7 @@ def test_a_disk_that_has_no_room_for_the_packed_rows_loses_none(tmp_path, file):
 
 
 def test_nothing_is_packed_while_a_sweep_writes_and_nothing_is_not_packed(tmp_path, file):
-    with records._exclusive(file), pytest.raises(RecordError, match="is being written by another run"):
+    with rowfiles.exclusive(file), pytest.raises(RecordError, match="is being written by another run"):
         records.pack("study", tmp_path)
     with pytest.raises(RecordError, match="has no rows to pack; record them with `errref run other`"):
         records.pack("other", tmp_path)

@@ -17,10 +17,26 @@ NAMES = ("intuition", "isodata", "functions", "rivals", "multiverse", "forgettin
 def load(name: str) -> ModuleType:
     """The experiment module of that name.
 
+    Parameters
+    ----------
+    name : str
+        One of ``NAMES``.
+
+    Returns
+    -------
+    module
+        With ``configurations()``, ``SEEDS`` and ``run(config, seed)``.
+
     Raises
     ------
     ValueError
         For an unknown name, with the nearest known one.
+
+    Examples
+    --------
+    >>> study = load("intuition")
+    >>> study.run({"answer": "pieces", "b": 3.0}, seed=0)["after"]
+    1.0
     """
     if name not in NAMES:
         near = difflib.get_close_matches(name, NAMES, n=1)

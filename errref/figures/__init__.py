@@ -39,6 +39,13 @@ def use_style() -> None:
 
     In a notebook, every figure that is shown from here on also keeps its numbers, as `errref.figures.data.csv_of` gives
     them: beside the picture in the stored output, from where the built book offers them.
+
+    Examples
+    --------
+    >>> with plt.rc_context():
+    ...     use_style()
+    ...     plt.rcParams["figure.constrained_layout.use"]
+    True
     """
     plt.style.use(str(files("errref") / "static" / "errref.mplstyle"))
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None

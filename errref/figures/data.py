@@ -30,6 +30,14 @@ def csv_of(figure: Figure) -> str:
     axes and not to the data, such as a reference line or the bar of a colour scale, is left out, and so are filled
     contours. Numbers have six digits.
 
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+
+    Returns
+    -------
+    str
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt

@@ -32,7 +32,8 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     architecture : {"separable", "resnet18", "vgg"}, default="separable"
-        A function of `errref.networks.architectures`.
+        Depthwise-separable blocks (Chollet 2017), ResNet-18 (He et al. 2016), or six convolutions as in VGG (Simonyan
+        and Zisserman 2015); a function of ``errref.networks.architectures``.
     width : int, default=16
         Channels of its first layer; the others follow.
     image_shape : (int, int) or None, default=None
@@ -75,15 +76,17 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
     mean_, scale_ : float
         Mean and standard deviation of all training pixels; images are standardised by them.
     image_shape_ : (int, int)
-    stages_ : list of dict, with ``keep_stages``: the module's state after each epoch
+    stages_ : list of dict
+        With ``keep_stages``: the module's state after each epoch.
 
     Examples
     --------
     >>> from sklearn.datasets import load_digits
-    >>> X, y = load_digits(return_X_y=True)
-    >>> model = ConvClassifier(width=8, batch_size=64, random_state=0).fit(X[:1500], y[:1500])
-    >>> model.n_parameters_, bool(model.score(X[1500:], y[1500:]) > 0.8)
-    (658, True)
+    >>> X, y = load_digits(n_class=3, return_X_y=True)
+    >>> model = ConvClassifier(width=8, batch_size=32, n_jobs=1, random_state=0)
+    >>> model = model.fit(X[::2], y[::2])
+    >>> model.n_parameters_, bool(model.score(X[1::2], y[1::2]) > 0.9)
+    (553, True)
     """
 
     _parameter_constraints: dict = {
@@ -131,7 +134,12 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Train on images X, (n, height * width), uint8 or float, and their classes y, (n,).
 
-        A ValueError names what is unfit, and how; FloatingPointError: training diverged.
+        Raises
+        ------
+        ValueError
+            For a parameter out of its range, or data that are not finite numbers of these shapes.
+        FloatingPointError
+            If training diverges.
         """
         images, labels = validate_data(self, X, y, dtype=[np.float32, np.uint8], ensure_min_samples=2)
         check_classification_targets(labels)

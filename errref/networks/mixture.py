@@ -28,6 +28,7 @@ class MixtureRegressor(RegressorMixin, BaseEstimator):
     hidden : int, default 10
         Number H of hidden units of each network, and of the gate.
     hard : bool, default False
+        Whether one network answers, or all of them by their weights.
     steps : int, default 20_000
         Number of joint steps; in each of them every network moves once.
     learning_rate : float, default 1e-4
@@ -41,13 +42,15 @@ class MixtureRegressor(RegressorMixin, BaseEstimator):
         Hidden weights and hidden biases (M + 1, H) each, the gate's in the last row; output weights (2 M, H) and output
         biases (2 M), the gate's in the last M rows.
     loss_curve_ : ndarray of shape (steps + 1,)
-        Mean squared residual of the answer (soft), or of the responsible networks (hard), before each step and at last.
+        Mean squared residual of the answer (soft), or of the responsible networks (hard), before each step and at
+        last; in units of y^2.
     n_parameters_ : int
 
     Examples
     --------
     >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
-    >>> model = MixtureRegressor(2, 5, steps=3000, learning_rate=1e-2, random_state=0).fit(X, np.sign(X[:, 0]))
+    >>> model = MixtureRegressor(2, 5, steps=3000, learning_rate=1e-2, random_state=0)
+    >>> model = model.fit(X, np.sign(X[:, 0]))
     >>> model.n_parameters_, bool(model.score(X, np.sign(X[:, 0])) > 0.99)
     (54, True)
     """

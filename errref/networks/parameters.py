@@ -12,7 +12,23 @@ NO_SETTINGS = {"copy", "device", "image_shape", "keep_stages", "memory", "n_jobs
 
 
 def count_settings(estimator: Any) -> int:
-    """Count the arguments that a user can choose for an estimator and the parts in it, but for `NO_SETTINGS`."""
+    """Count the arguments that a user can choose for an estimator and the parts in it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted or not. Arguments that leave the answers as they are, follow from the data, or only draw at random do
+        not count (``NO_SETTINGS``), and nor does one that holds a part, but the arguments of that part do.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> count_settings(KNeighborsClassifier())  # all but n_jobs
+    7
+    """
     own = estimator.get_params(deep=False)
     parts = dict(own.pop("steps", []), **{name: value for name, value in own.items() if hasattr(value, "get_params")})
     return len(set(own) - set(parts) - NO_SETTINGS) + sum(count_settings(part) for part in parts.values())
@@ -24,14 +40,25 @@ def count_parameters(estimator: Any) -> int:
     Parameters
     ----------
     estimator : fitted estimator
-        With `n_parameters_` (taken as it is), `coefs_` and `intercepts_` (multilayer perceptrons), or `coef_` and
-        `intercept_` (linear models); a dummy (1); nearest neighbours, whose numbers are stored values of X and y rather
-        than trained ones; or a pipeline: the sum over its steps, where a transformer of no such kind counts 0.
+        With ``n_parameters_`` (taken as it is), ``coefs_`` and ``intercepts_`` (multilayer perceptrons), or ``coef_``
+        and ``intercept_`` (linear models); a dummy (1); nearest neighbours, whose numbers are stored values of X and y
+        rather than trained ones; or a pipeline: the sum over its steps, where a transformer of no such kind counts 0.
+
+    Returns
+    -------
+    int
 
     Raises
     ------
     TypeError
         If the estimator is of no such kind, or not fitted.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LinearRegression
+    >>> line = LinearRegression().fit([[0.0], [1.0]], [1.0, 3.0])
+    >>> count_parameters(line)  # a slope and an intercept
+    2
     """
     if hasattr(estimator, "n_parameters_"):
         return int(estimator.n_parameters_)

@@ -37,8 +37,8 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
         the output; hidden weights 1 or -1, kinks at the midpoints of H equal parts of the range of X, which must have
         one column. A tuple holds one's own: hidden weights (H, d) and biases (H,), output weights (H,), output bias.
     engine : {"exact", "torch"}, default "exact"
-        "exact" takes X of one column and needs no torch (see `errref.exact`); "torch" is the plain loop, for any number
-        of columns. From the same seed both start at the same weights, and take the same steps up to rounding.
+        "exact" takes X of one column and needs no torch (see `errref.exact.train`); "torch" is the plain loop, for any
+        number of columns. From the same seed both start at the same weights, and take the same steps up to rounding.
     random_state : None, int or numpy.random.Generator, default None
         Seed of the starting weights.
 
@@ -56,7 +56,8 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
     Examples
     --------
     >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
-    >>> model = ReluRegressor(hidden=4, steps=2000, learning_rate=1e-2, random_state=0).fit(X, abs(X[:, 0]))
+    >>> model = ReluRegressor(hidden=4, steps=2000, learning_rate=1e-2, random_state=0)
+    >>> model = model.fit(X, abs(X[:, 0]))
     >>> model.n_parameters_, bool(model.score(X, abs(X[:, 0])) > 0.99)
     (13, True)
     """

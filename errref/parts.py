@@ -1,0 +1,31 @@
+"""The parts of a model that is made of models: cloned with seeds of their own, and asked."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import column_or_1d, get_tags
+
+
+def part(estimator, default, seed: int | None, key: int | None = None) -> Any:
+    """Clone a part; with a seed, set every ``random_state`` in it, to one spawned for ``key`` if there is one."""
+    made = clone(default if estimator is None else estimator)
+    kind, needed = (get_tags(e).estimator_type for e in (made, default))
+    if {kind, needed} == {"classifier", "regressor"}:
+        raise ValueError(f"{made!r} is a {kind}, where a {needed} is needed.")
+    if seed is not None:
+        if key is not None:
+            seed = int(np.random.SeedSequence(seed, spawn_key=(key,)).generate_state(1)[0] >> 1)
+        made.set_params(**{name: seed for name in made.get_params() if name.endswith("random_state")})
+    return made
+
+
+def answer(network, X) -> np.ndarray:
+    """Answers of a network at X, in one dimension."""
+    return column_or_1d(network.predict(X))
+
+
+def has_proba(model) -> bool:
+    """Whether all networks of a model know probabilities; before they are trained, what its ``estimator`` tells."""
+    networks = getattr(model, "networks_", [model.estimator])
+    return all(hasattr(network, "predict_proba") or not hasattr(network, "fit") for network in networks)

@@ -1,0 +1,56 @@
+"""The recorded verdicts: what the rules of the ledger say of the rows on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from errref import claims, records
+from errref.claims import Claim, Verdict
+from errref.records import Row
+
+
+def rows_of(claim: Claim, folder: str | Path | None = None) -> list[Row]:
+    """The recorded rows that judge a claim; an empty list for a claim without an experiment."""
+    return [] if claim.experiment is None or claim.kind == "derived" else records.read(claim.experiment, folder)
+
+
+def verdicts(names: Iterable[str] | None = None, folder: str | Path | None = None) -> list[Verdict]:
+    """The recorded verdicts of claims, each with that of its second rule, of full scope, where it has one.
+
+    Parameters
+    ----------
+    names : iterable of str or None, default=None
+        Ids; None: those of the whole ledger, in its order.
+    folder : str, pathlib.Path or None, default=None
+        Of the rows, as in `errref.records.read`.
+
+    Returns
+    -------
+    list of Verdict
+
+    Raises
+    ------
+    LedgerError, RecordError
+        For an unknown id, with the nearest known ones; for rows that cannot be read.
+
+    Examples
+    --------
+    >>> [len(verdict.readings) for verdict in verdicts(["toy-basin", "toy-global-minimum"])]
+    [5, 4]
+    """
+    ledger = claims.load()
+    chosen = list(ledger.values()) if names is None else [claims.get(ledger, name) for name in names]
+    both = [claim for first in chosen for claim in (first, first.second) if claim is not None]
+    measured = {c.experiment for c in both if c.experiment is not None and c.kind != "derived"}
+    rows = {name: records.read(name, folder) for name in measured}
+    found = {claim.label: claims.judge(claim, rows.get(claim.experiment or "", [])) for claim in both}
+    return [replace(found[c.label], full=found[c.second.label] if c.second else None) for c in chosen]
+
+
+def late(judged: Iterable[Claim], folder: str | Path | None = None) -> frozenset[str]:
+    """Labels of the claims with rows that were recorded under another rule than the one that judges them now."""
+    measured = [(c, c.experiment) for c in judged if c.experiment is not None and c.kind != "derived"]
+    runs = {name: records.runs(name, folder).values() for _, name in measured}
+    return frozenset(c.label for c, name in measured if any(r["rules"].get(c.id) != c.rule_hash for r in runs[name]))
