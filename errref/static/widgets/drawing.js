@@ -3,6 +3,12 @@
 export const TARGET = "currentColor"; // black on white, white on black
 const PLOT = { width: 360, height: 230, left: 34, right: 8, top: 8, bottom: 24 }; // units of the picture
 const REST = 300; // milliseconds without a change, after which what changed is said aloud
+const SIGNS = { // outlines of marks that are no circle, by half their width
+  cross: (r) => `M${-r},${-r}L${r},${r}M${-r},${r}L${r},${-r}`,
+  diamond: (r) => `M0,${-r}L${r},0L0,${r}L${-r},0Z`,
+  square: (r) => `M${-r},${-r}H${r}V${r}H${-r}Z`,
+  triangle: (r) => `M0,${-r}L${r},${r}H${-r}Z`,
+};
 
 // A figure as both places want it: `make(model, root)` draws into `root` and gives an object whose `refresh()` shows the
 // values of the model, named in `names`, as they are; its `close()`, if it has one, ends what it began.
@@ -59,9 +65,10 @@ function hideStill(el) {
 }
 
 // A plot; the scale of each axis is linear, or logarithmic where `log` names it ("x", "y" or "xy"). Curves and marks go
-// into named layers, each drawn anew as a whole. `size` changes the units of the picture (see PLOT).
+// into named layers, each drawn anew as a whole. `size` changes the units of the picture (see PLOT); `ticks` names those
+// of an axis, "x" or "y", as [value, words], in place of round numbers.
 export class Plot {
-  constructor(label, layers, xRange, yRange, { log = "", size = {} } = {}) {
+  constructor(label, layers, xRange, yRange, { log = "", size = {}, ticks = {} } = {}) {
     const { width, height, left, right, top, bottom } = (this.size = { ...PLOT, ...size });
     this.log = log;
     this.inner = { width: width - left - right, height: height - top - bottom };
@@ -71,7 +78,7 @@ export class Plot {
     this.root.append(this.axes, this.area);
     this.layers = new Map(layers.map((name) => [name, shape("g", { class: `errref-${name}` })]));
     this.area.append(...this.layers.values());
-    this.setRanges(xRange, yRange);
+    this.setRanges(xRange, yRange, ticks);
   }
 
   // What the picture shows, in words, for those who do not see it.
@@ -79,18 +86,18 @@ export class Plot {
     if (this.root.getAttribute("aria-label") !== words) this.root.setAttribute("aria-label", words);
   }
 
-  setRanges(xRange, yRange) {
+  setRanges(xRange, yRange, ticks = {}) {
     Object.assign(this, { xRange, yRange });
     const { left, top } = this.size, { width, height } = this.inner;
     this.axes.replaceChildren(shape("path", { d: `M${left},${top}V${top + height}H${left + width}`, class: "errref-axis" }));
-    for (const value of ticks(xRange, this.log.includes("x"))) {
+    for (const [value, words] of ticks.x ?? roundTicks(xRange, this.log.includes("x"))) {
       const at = left + this.px(value);
-      this.axes.append(shape("text", { x: at, y: top + height + 15, "text-anchor": "middle" }, short(value)));
+      this.axes.append(shape("text", { x: at, y: top + height + 15, "text-anchor": "middle" }, words));
     }
-    for (const value of ticks(yRange, this.log.includes("y"))) {
+    for (const [value, words] of ticks.y ?? roundTicks(yRange, this.log.includes("y"))) {
       const at = top + this.py(value);
       this.axes.append(shape("path", { d: `M${left},${at}h${width}`, class: "errref-grid" }));
-      this.axes.append(shape("text", { x: left - 5, y: at + 4, "text-anchor": "end" }, short(value)));
+      this.axes.append(shape("text", { x: left - 5, y: at + 4, "text-anchor": "end" }, words));
     }
   }
 
@@ -127,6 +134,17 @@ export class Plot {
   mark(x, y, attributes) {
     return shape("circle", { cx: this.px(x).toFixed(1), cy: this.py(y).toFixed(1), r: 2.5, ...attributes });
   }
+
+  // A mark of another kind, one of SIGNS, of some half width.
+  sign(kind, x, y, r, attributes) {
+    const place = `translate(${this.px(x).toFixed(1)},${this.py(y).toFixed(1)})`;
+    return shape("path", { d: SIGNS[kind](r), transform: place, ...attributes });
+  }
+
+  // Words at a place, moved by some units of the picture.
+  words(x, y, text, [right, down] = [0, 0], attributes = {}) {
+    return shape("text", { x: (this.px(x) + right).toFixed(1), y: (this.py(y) + down).toFixed(1), ...attributes }, text);
+  }
 }
 
 function share(value, [low, high], log) {
@@ -137,7 +155,11 @@ function valueAt(part, [low, high], log) {
   return log ? low * (high / low) ** part : low + part * (high - low);
 }
 
-function ticks([low, high], log) {
+function roundTicks(range, log) {
+  return roundNumbers(range, log).map((value) => [value, short(value)]);
+}
+
+function roundNumbers([low, high], log) {
   if (log) {
     const [first, last] = [Math.ceil(Math.log10(low) - 1e-9), Math.floor(Math.log10(high) + 1e-9)];
     const every = Math.ceil((last - first + 1) / 6);
