@@ -3,7 +3,8 @@
 export const TARGET = "currentColor"; // black on white, white on black
 const PLOT = { width: 360, height: 230, left: 34, right: 8, top: 8, bottom: 24 }; // units of the picture
 const REST = 300; // milliseconds without a change, after which what changed is said aloud
-const SIGNS = { // outlines of marks that are no circle, by half their width
+const SIGNS = { // outlines of marks, by half their width
+  circle: (r) => `M${-r},0A${r},${r} 0 1 0 ${r},0A${r},${r} 0 1 0 ${-r},0Z`,
   cross: (r) => `M${-r},${-r}L${r},${r}M${-r},${r}L${r},${-r}`,
   diamond: (r) => `M0,${-r}L${r},0L0,${r}L${-r},0Z`,
   square: (r) => `M${-r},${-r}H${r}V${r}H${-r}Z`,
@@ -135,7 +136,7 @@ export class Plot {
     return shape("circle", { cx: this.px(x).toFixed(1), cy: this.py(y).toFixed(1), r: 2.5, ...attributes });
   }
 
-  // A mark of another kind, one of SIGNS, of some half width.
+  // A mark of some kind, one of SIGNS, and half width.
   sign(kind, x, y, r, attributes) {
     const place = `translate(${this.px(x).toFixed(1)},${this.py(y).toFixed(1)})`;
     return shape("path", { d: SIGNS[kind](r), transform: place, ...attributes });
@@ -183,14 +184,17 @@ export function range(from, to, step) {
   return Array.from({ length: Math.round((to - from) / step) + 1 }, (_, k) => Number((from + k * step).toFixed(2)));
 }
 
-// A slider over a list of values, named by its label; `format` says a value in words.
+// A slider over a list of values, named by its label, which is words or a list of them and elements; `format` says a value
+// in words. The list may change when a value is shown.
 export function slider(label, values, format, onInput) {
   const input = element("input", { type: "range", min: 0, max: values.length - 1, step: 1 });
   const said = element("span", { class: "errref-value", "aria-hidden": "true" }); // the control itself says it aloud
-  const root = element("label", { class: "errref-control" }, element("span", {}, label), input, said);
+  const root = element("label", { class: "errref-control" }, element("span", {}, ...[label].flat()), input, said);
   input.addEventListener("input", () => onInput(values[input.valueAsNumber]));
   const distance = (a, b) => (a === b ? 0 : a === null || b === null ? Infinity : Math.abs(a - b));
-  const show = (value) => {
+  const show = (value, now = values) => {
+    values = now;
+    input.max = values.length - 1;
     input.value = values.reduce((best, v, i) => (distance(v, value) < distance(values[best], value) ? i : best), 0);
     said.textContent = format(value);
     input.setAttribute("aria-valuetext", format(value));

@@ -17,6 +17,7 @@ class View {
     const answers = { ticks: ticks(ANSWERS) }, logarithmic = { ticks: ticks(TOTALS), log: "y" };
     this.stairs = new Plot("The model", ["handle", "errors", "answer", "data"], this.ends, [-0.9, ANSWERS.at(-1) + 0.5], answers);
     this.valleys = new Plot("The losses", ["handle", "losses", "minima", "names", "here"], this.ends, this.lossRange, logarithmic);
+    for (const plot of [this.stairs, this.valleys]) plot.root.classList.add("errref-sideways");
     drag(this.stairs, () => true, (from, to) => this.pull(from, to));
     drag(this.valleys, () => true, (_, to) => this.moveTo(to.x));
     const words = (b) => String(b), times = (n) => `${n} ×`;
@@ -31,7 +32,7 @@ class View {
       element("div", { class: "errref-controls" }, group("Model", this.sliders.b), group("Data", this.sliders.copies)),
       element(
         "div",
-        { class: "errref-plots errref-sideways" },
+        { class: "errref-plots" },
         panel("The model, against x", this.stairs, this.stairsLegend()),
         panel("The losses, against b", this.valleys, this.lossLegend()),
       ),
