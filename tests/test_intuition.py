@@ -425,7 +425,8 @@ def test_every_figure_has_labelled_axes():
     config = {"answer": "method", "loss": "zero-one", "start": "trap", "gate": "nearest"}
     fitted = intuition.reflection(config, 0).fit(X, y)
     groups = {"x = 1": [1], "x = 4 and 4.5": [4, 4.5]}
-    made = [draw.trapped(X, y, 0), draw.figure_1(X, y), draw.pulls(X, y, groups), draw.two_pieces(X, y, 4, fitted)]
+    made = [draw.trapped(X, y, 0), draw.figure_1(X, y), draw.at_one_place(X, y, 0), draw.pulls(X, y, groups)]
+    made += [draw.two_pieces(X, y, 4, fitted)]
     for figure in made:
         assert isinstance(figure, Figure)
         assert figure.axes[-1].get_xlabel()  # panels above each other may share it

@@ -6,7 +6,7 @@ import pytest
 from errref import exact
 from errref.datasets import FUNCTIONS, even
 from errref.experiments.functions import TEST_SAMPLES
-from errref.isodata import Isodata
+from errref.isodata import Isodata, _assign
 from errref.networks import ReluRegressor
 from errref.widgets import script
 from errref.widgets.playground import KNOTS, Playground
@@ -219,7 +219,19 @@ def test_isodata_finds_the_same_clusters_by_the_same_events(javascript):
         assert other["labels"] == model.labels_.tolist(), problem
         np.testing.assert_allclose(other["centers"], model.cluster_centers_, rtol=0, atol=1e-12)
         assert len(other["history"]) == model.n_iter_
+        X = np.array(problem["X"])
+        thresholds = model._thresholds(X, X.mean(axis=0))[:2]
+        np.testing.assert_allclose([other["max_std"], other["min_distance"]], thresholds, rtol=1e-12)
         for mine, entry in zip(other["history"], model.history_, strict=True):
+            assert mine["labels"] == _assign(X, X.mean(axis=0), entry["start"] - X.mean(axis=0))[0].tolist()
+            for here, there in (
+                ("meanDistances", "mean_distances"),
+                ("meanDistance", "mean_distance"),
+                ("stds", "stds"),
+            ):
+                assert (here in mine) == (entry[there] is not None)
+                if here in mine:
+                    np.testing.assert_allclose(mine[here], entry[there], rtol=0, atol=1e-12)
             assert mine["sizes"] == entry["sizes"].tolist() and mine["discarded"] == entry["discarded"]
             assert mine["split"] == entry["split"]
             for name in ("considered", "lumped"):

@@ -10,7 +10,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from errref.experiments.intuition import FIGURE_1, LOSSES, TRAP, Step, global_minima, local_minima, model, pull, steps
+from errref.experiments.intuition import (
+    FIGURE_1,
+    LOSSES,
+    TRAP,
+    Step,
+    global_minima,
+    local_minima,
+    model,
+    pull,
+    step_at,
+    steps,
+)
 from errref.figures import COLOURS, expert_colour, paper_mark
 from errref.reflection import ErrorReflectionRegressor
 
@@ -24,13 +35,30 @@ WIDTH = 5.6  # inches: panels stand above each other, so that a phone does not s
 def trapped(X: Array, y: Array, b: float) -> Figure:
     """Draw f_b on the samples (n, 1), (n,), with a line from each wrong answer to its target."""
     fig, ax = plt.subplots(figsize=(WIDTH, 3.2))
+    _answers(ax, X, y, b)
+    return fig
+
+
+def at_one_place(X: Array, y: Array, b: float) -> Figure:
+    """Draw f_b on the samples (top), and where b is on the three losses (bottom)."""
+    fig, (top, bottom) = plt.subplots(2, 1, figsize=(WIDTH, 6.6))
+    _answers(top, X, y, b)
+    for loss, found in _losses(bottom, X, y).items():
+        look = {"color": LOSS_COLOURS[loss], "markersize": 7 + LOSS_WIDTHS[loss], "markeredgecolor": "black"}
+        bottom.plot(b, step_at(found, b).loss, "o", **look)
+    bottom.axvline(b, color="black", linestyle="--", linewidth=1)
+    bottom.legend(loc="upper right")
+    return fig
+
+
+def _answers(ax: Axes, X: Array, y: Array, b: float) -> None:
+    """Draw f_b, the samples, and the errors between them."""
     _model(ax, partial(model, b=b), _ends(X), label=f"$f_b$ with $b={b:g}$", color=COLOURS["general"])
     answer = model(X[:, 0], b)
     wrong = answer != y
     ax.vlines(X[wrong, 0], y[wrong], answer[wrong], color=COLOURS["reflection"], linestyle=":", label="error")
     _data(ax, X, y)
     ax.legend(loc="upper left")
-    return fig
 
 
 def figure_1(X: Array, y: Array) -> Figure:
@@ -40,16 +68,21 @@ def figure_1(X: Array, y: Array) -> Figure:
         _model(top, partial(model, b=b), _ends(X), label=f"$b={b:g}$", color=COLOURS["general"], ls=line, lw=width)
     _data(top, X, y)
     top.legend(loc="upper left")
-    found = {loss: steps(X, y, loss) for loss in LOSSES}
-    for loss, of_loss in found.items():
-        _loss(bottom, of_loss, loss)
-    marked = [next(s.loss for s in found["zero-one"] if b in s) for b in FIGURE_1]
-    paper_mark(bottom, FIGURE_1, marked, label="$b$ of figure 1")
-    bottom.set(xlabel="$b$", ylabel="total loss", yscale="log", xlim=B_RANGE, ylim=(0.8, 90))
-    bottom.set_yticks([1, 2, 3, 5, 10, 20, 50], ["1", "2", "3", "5", "10", "20", "50"])
-    bottom.minorticks_off()
+    found = _losses(bottom, X, y)["zero-one"]
+    paper_mark(bottom, FIGURE_1, [step_at(found, b).loss for b in FIGURE_1], label="$b$ of figure 1")
     bottom.legend(loc="upper right")
     return fig
+
+
+def _losses(ax: Axes, X: Array, y: Array) -> dict[str, list[Step]]:
+    """Draw all losses against b; returns their steps."""
+    found = {loss: steps(X, y, loss) for loss in LOSSES}
+    for loss, of_loss in found.items():
+        _loss(ax, of_loss, loss)
+    ax.set(xlabel="$b$", ylabel="total loss", yscale="log", xlim=B_RANGE, ylim=(0.8, 90))
+    ax.set_yticks([1, 2, 3, 5, 10, 20, 50], ["1", "2", "3", "5", "10", "20", "50"])
+    ax.minorticks_off()
+    return found
 
 
 def _loss(ax: Axes, found: Sequence[Step], loss: str) -> None:

@@ -1,5 +1,6 @@
 // ISODATA, as `errref.isodata` has it: the 14 steps of Gonzalez, Fry and Kryter (1974), with the same rule for ties.
-// X is an array of rows. What each parameter means, and its default, stands in the Python class.
+// X is an array of rows. What each parameter means, and its default, stands in the Python class. Beside what that keeps,
+// an entry of the history has the `labels` of its iteration, places in `start`, and the result has both thresholds.
 import { permutation } from "./random.js";
 
 const TIE = 1e-10;
@@ -28,7 +29,7 @@ export function isodata(X, parameters) {
   }
   const found = history.at(-1).centers;
   const middle = meanOf(found), labels = assign(X.map((row) => minus(row, middle)), found.map((row) => minus(row, middle)));
-  return { centers: found, labels, history };
+  return { centers: found, labels, history, max_std: p.max_std, min_distance: p.min_distance };
 }
 
 // Steps 2 to 14, once.
@@ -44,7 +45,8 @@ function iterate(X, p, slack, start, iteration) {
   const means = sums.map((row, j) => row.map((value) => value / Math.max(allSizes[j], 1)));
   const sizes = kept.map((j) => allSizes[j]), centers = kept.map((j) => means[j]); // step 4
   const discarded = start.map((_, j) => j).filter((j) => !kept.includes(j));
-  const entry = { iteration, start, sizes: allSizes, discarded, moved: centers, centers, split: [], considered: [], lumped: [] };
+  const events = { discarded, split: [], considered: [], lumped: [] };
+  const entry = { iteration, start, labels, sizes: allSizes, moved: centers, centers, ...events };
   if (iteration === p.max_iter) return entry; // step 7 (a)
   const few = 2 * centers.length <= p.n_clusters; // step 7 (b)
   if (few || (iteration % 2 === 1 && centers.length < 2 * p.n_clusters)) { // step 7 (c)

@@ -3,6 +3,13 @@
 export const TARGET = "currentColor"; // black on white, white on black
 const PLOT = { width: 360, height: 230, left: 34, right: 8, top: 8, bottom: 24 }; // units of the picture
 const REST = 300; // milliseconds without a change, after which what changed is said aloud
+const SIGNS = { // outlines of marks, by half their width
+  circle: (r) => `M${-r},0A${r},${r} 0 1 0 ${r},0A${r},${r} 0 1 0 ${-r},0Z`,
+  cross: (r) => `M${-r},${-r}L${r},${r}M${-r},${r}L${r},${-r}`,
+  diamond: (r) => `M0,${-r}L${r},0L0,${r}L${-r},0Z`,
+  square: (r) => `M${-r},${-r}H${r}V${r}H${-r}Z`,
+  triangle: (r) => `M0,${-r}L${r},${r}H${-r}Z`,
+};
 
 // A figure as both places want it: `make(model, root)` draws into `root` and gives an object whose `refresh()` shows the
 // values of the model, named in `names`, as they are; its `close()`, if it has one, ends what it began.
@@ -72,7 +79,7 @@ export class Plot {
     this.root.append(this.axes, this.area);
     this.layers = new Map(layers.map((name) => [name, shape("g", { class: `errref-${name}` })]));
     this.area.append(...this.layers.values());
-    this.setRanges(xRange, yRange);
+    this.setRanges(xRange, yRange, ticks);
   }
 
   // What the picture shows, in words, for those who do not see it.
@@ -80,7 +87,7 @@ export class Plot {
     if (this.root.getAttribute("aria-label") !== words) this.root.setAttribute("aria-label", words);
   }
 
-  setRanges(xRange, yRange) {
+  setRanges(xRange, yRange, ticks = {}) {
     Object.assign(this, { xRange, yRange });
     const { left, top } = this.size, { width, height } = this.inner;
     this.axes.replaceChildren(shape("path", { d: `M${left},${top}V${top + height}H${left + width}`, class: "errref-axis" }));
@@ -133,6 +140,17 @@ export class Plot {
 
   mark(x, y, attributes) {
     return shape("circle", { cx: this.px(x).toFixed(1), cy: this.py(y).toFixed(1), r: 2.5, ...attributes });
+  }
+
+  // A mark of some kind, one of SIGNS, and half width.
+  sign(kind, x, y, r, attributes) {
+    const place = `translate(${this.px(x).toFixed(1)},${this.py(y).toFixed(1)})`;
+    return shape("path", { d: SIGNS[kind](r), transform: place, ...attributes });
+  }
+
+  // Words at a place, moved by some units of the picture.
+  words(x, y, text, [right, down] = [0, 0], attributes = {}) {
+    return shape("text", { x: (this.px(x) + right).toFixed(1), y: (this.py(y) + down).toFixed(1), ...attributes }, text);
   }
 }
 
@@ -197,12 +215,12 @@ export function range(from, to, step) {
   return Array.from({ length: Math.round((to - from) / step) + 1 }, (_, k) => Number((from + k * step).toFixed(2)));
 }
 
-// A slider over a list of values, named by its label; `format` says a value in words. `offer` changes the list, before
-// the value is shown; `input` is the control itself.
+// A slider over a list of values, named by its label, which is words or a list of them and elements; `format` says a value
+// in words. `offer` changes the list, before the value is shown; `input` is the control itself.
 export function slider(label, values, format, onInput) {
   const input = element("input", { type: "range", min: 0, max: values.length - 1, step: 1 });
   const said = element("span", { class: "errref-value", "aria-hidden": "true" }); // the control itself says it aloud
-  const root = element("label", { class: "errref-control" }, element("span", {}, label), input, said);
+  const root = element("label", { class: "errref-control" }, element("span", {}, ...[label].flat()), input, said);
   input.addEventListener("input", () => onInput(values[input.valueAsNumber]));
   const distance = (a, b) => (a === b ? 0 : a === null || b === null ? Infinity : Math.abs(a - b));
   const show = (value) => {
@@ -239,9 +257,11 @@ export function button(words, onClick) {
 }
 
 // A button that plays and pauses: while it plays, `onTick` is called every so many milliseconds until it returns false.
-export function player(milliseconds, onTick) {
+// `onPause` is called when it has ended, or was paused.
+export function player(milliseconds, onTick, onPause = () => {}) {
   let timer = 0;
   const pause = () => {
+    if (timer) onPause();
     clearInterval(timer);
     timer = 0;
     show("play");
@@ -251,7 +271,7 @@ export function player(milliseconds, onTick) {
     show("pause");
   };
   const { root, show } = button("play", () => (timer ? pause() : play()));
-  return { root, pause };
+  return { root, pause, playing: () => timer !== 0 };
 }
 
 // A thread that runs some source; `fail` gets words.
