@@ -42,7 +42,7 @@ class Trap(Moving):
 
     Parameters
     ----------
-    b : float from -2.5 to 5, default 0
+    b : float from -2.5 to 5, default 0.0
         Where the staircase f_b(x) = floor(max(x - b, 0)) leaves the ground, in the units of x.
     copies : int from 1 to 7, default 1
         How often the sample x = 1 is in the data.
