@@ -53,13 +53,21 @@ def page_of(folder, chapter, scheme):
             yield f"{site}/{folder.name}/{chapter}.html"
 
 
+def reports(message):
+    """Whether words on the console of a page report an error of ours: a site has no icon, a reader no theme at first."""
+    known = message.location["url"].endswith("/favicon.ico") or message.text.startswith("Got invalid theme mode: .")
+    return message.type == "error" and not known
+
+
 @contextlib.contextmanager
-def opened(browser, address, on_response=None, **context):
-    """A page that asks no other host for anything, and whose scripts raise no error."""
+def opened(browser, address, on_response=None, silent=True, **context):
+    """A page that asks no other host for anything, and whose scripts raise no error and, if silent, report none."""
     tab = browser.new_context(viewport={"width": 1200, "height": 1000}, **context).new_page()
     requests, errors = [], []
     tab.on("request", lambda request: requests.append(request.url))
     tab.on("pageerror", lambda error: errors.append(str(error)))
+    if silent:
+        tab.on("console", lambda message: errors.append(message.text) if reports(message) else None)
     if on_response is not None:
         tab.on("response", on_response)
     tab.set_default_timeout(PATIENCE)
@@ -70,7 +78,7 @@ def opened(browser, address, on_response=None, **context):
         tab.context.close()
     here = address.rsplit("/", 1)[0].split("/book")[0]
     outside = [url for url in requests if not url.startswith((here, "blob:", "data:"))]
-    assert not errors and not outside
+    assert not errors and not outside, [*errors, *outside]
 
 
 def control(tab, label):

@@ -294,7 +294,7 @@ def test_two_figures_on_a_page_do_not_disturb_each_other(chromium, tmp_path):
     (tmp_path / "page.html").write_text(
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>x</title><body>{body}'
     )
-    with opened(chromium, (tmp_path / "page.html").as_uri()) as tab:
+    with opened(chromium, (tmp_path / "page.html").as_uri(), silent=False) as tab:
         tab.wait_for_function("document.querySelectorAll('[data-state=rival]').length === 2")
         assert tab.locator("body > div").count() == 2, "what fails leaves nothing behind"
         seen = [tab.locator(".errref-widget").nth(k) for k in range(2)]
