@@ -329,7 +329,7 @@ def shows(tab, picks, place, left):
     picks.loss = "squared"
     found = picks.found
     k = found.configs.index(config)
-    text, base, reflection = words_of(tab, ".errref-losses"), found.base[k], found.reflection[k]
+    text, base, reflection = words_of(tab, ".errref-sums"), found.base[k], found.reflection[k]
     values = re.match(r".*medians (\S+) of the general network, (.+) with error.*, from the least, (.*)\.$", text)
     assert float(values[1]) == pytest.approx(np.median(base), rel=BASES + 0.05)
     ratio = np.median(reflection) / np.median(base)

@@ -12,10 +12,12 @@ class Model {
     return this.values[name];
   }
 
+  // One value by its name, or several as an object; listeners hear of each when all are set.
   set(name, value) {
-    if (this.values[name] === value) return;
-    this.values[name] = value;
-    for (const listener of [...(this.listeners.get(`change:${name}`) ?? [])]) listener();
+    const given = Object.entries(typeof name === "string" ? { [name]: value } : name);
+    const changed = given.filter(([key, now]) => this.values[key] !== now);
+    for (const [key, now] of changed) this.values[key] = now;
+    for (const [key] of changed) for (const listener of [...(this.listeners.get(`change:${key}`) ?? [])]) listener();
   }
 
   on(event, listener) {
@@ -43,6 +45,7 @@ const style = once((css) => {
   const sheet = document.createElement("style");
   sheet.textContent = css;
   document.head.append(sheet);
+  return sheet;
 });
 
 async function start() {

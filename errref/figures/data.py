@@ -1,4 +1,4 @@
-"""What a figure shows, as numbers: every point of it in one table, so that a reader can draw it again."""
+"""What a figure shows, as numbers: the points of its marks in one table, so that a reader can draw it again."""
 
 from __future__ import annotations
 

@@ -67,7 +67,10 @@ def training(reflection: ErrorReflectionRegressor) -> Figure:
     for k, network in enumerate(reflection.networks_):
         if hasattr(network, "loss_curve_"):
             label = f"expert {k}" if k else "general network"
-            ax.loglog(1 + np.arange(len(network.loss_curve_)), network.loss_curve_, color=expert_colour(k), label=label)
+            steps = np.unique(
+                np.geomspace(1, len(network.loss_curve_), 400).round().astype(int)
+            )  # enough to look smooth
+            ax.loglog(steps, network.loss_curve_[steps - 1], color=expert_colour(k), label=label)
     ax.set_xlabel("step")
     ax.set_ylabel("mean squared error")
     ax.legend()

@@ -13,6 +13,8 @@ from typing import Any
 
 from anywidget import AnyWidget
 
+from errref.datasets import FUNCTIONS
+
 IMPORT = re.compile(r'^import .* from "(\..*)";\n', re.MULTILINE)
 
 
@@ -38,6 +40,11 @@ def script(name: str) -> str:
 def synced(trait: Any) -> Any:
     """A value that Python and the script keep in step."""
     return trait.tag(sync=True)
+
+
+def coefficients() -> dict[str, list[list[float]]]:
+    """Coefficients of the functions of the table, by name: those left of 0 and those right of it, ascending."""
+    return {name: [f.left.coef.tolist(), f.right.coef.tolist()] for name, f in FUNCTIONS.items()}
 
 
 class Moving(AnyWidget):

@@ -196,7 +196,7 @@ class Cases(Moving):
     def _kept(self, name: str) -> list[Array]:
         """The first of each block."""
         blocks = self._blocks(name)
-        each = KEPT // len(blocks) if SETS[name].clustered else KEPT // 2
+        each = max(1, KEPT // len(blocks)) if SETS[name].clustered else KEPT // 2
         return [block[:each] for block in blocks]
 
     def _count(self, source: str, indices: Array) -> list[int]:

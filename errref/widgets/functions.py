@@ -14,7 +14,7 @@ from errref.figures import COLOURS
 from errref.isodata import Isodata
 from errref.networks import ReluRegressor
 from errref.reflection import ErrorReflectionRegressor
-from errref.widgets import Moving, script, synced
+from errref.widgets import Moving, coefficients, script, synced
 
 Array = np.ndarray
 FIRST = 30  # step that is shown after step 0
@@ -78,14 +78,13 @@ class Training(Moving):
     @traitlets.default("_fixed")
     def _hand_over(self) -> dict[str, Any]:
         """What the script must not say again: coefficients, colours, ranges, and the settings of the system."""
-        functions = {name: [f.left.coef.tolist(), f.right.coef.tolist()] for name, f in FUNCTIONS.items()}
         clusterer = Isodata(n_clusters=N_CLUSTERS).get_params()
         settings = {name: clusterer[name] for name in ("n_clusters", "min_samples", "max_std", "min_distance")}
         settings |= {**BASE, "learning_rate": self._network().learning_rate, "rule": "share", "share": SHARE}
         settings |= {"n_test": TEST_SAMPLES, "stops": STEPS}
         seeds = [*range(SEEDS), FRESH]
         ranges = {"x_range": X_RANGE, "y_room": Y_ROOM}
-        return {"functions": functions, "settings": settings, "seeds": seeds, "colours": COLOURS, **ranges}
+        return {"functions": coefficients(), "settings": settings, "seeds": seeds, "colours": COLOURS, **ranges}
 
     def __repr__(self) -> str:
         return f"Training(function={self.function!r}, seed={self.seed})"

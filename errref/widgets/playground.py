@@ -14,7 +14,7 @@ from errref.figures import COLOURS
 from errref.isodata import Isodata
 from errref.networks import ReluRegressor
 from errref.reflection import ErrorReflectionRegressor
-from errref.widgets import Moving, script, synced
+from errref.widgets import Moving, coefficients, script, synced
 
 Array = np.ndarray
 KNOTS = 33  # evenly spaced on [-1, 1]; a drawn function is straight between them
@@ -71,9 +71,8 @@ class Playground(Moving):
     @traitlets.default("_fixed")
     def _hand_over(self) -> dict[str, Any]:
         """What the script must not say again: coefficients, colours and sizes."""
-        functions = {name: [f.left.coef.tolist(), f.right.coef.tolist()] for name, f in FUNCTIONS.items()}
         sizes = {"n_samples": BASE["n_samples"], "n_test": TEST_SAMPLES, "knots": KNOTS}
-        return {"functions": functions, "colours": COLOURS, **sizes}
+        return {"functions": coefficients(), "colours": COLOURS, **sizes}
 
     @traitlets.default("drawn")
     def _flat(self) -> list[float]:

@@ -29,9 +29,9 @@ export function moving(names, make) {
   };
 }
 
-// What the reader sets, as Python has it; whoever else shows this model hears of it.
+// What the reader sets, as Python has it, all at once; whoever else shows this model hears of it.
 export function assignTo(model, values) {
-  for (const [name, value] of Object.entries(values)) model.set(name, value);
+  model.set(values);
   model.save_changes();
 }
 
@@ -79,7 +79,7 @@ export class Plot {
     this.root.append(this.axes, this.area);
     this.layers = new Map(layers.map((name) => [name, shape("g", { class: `errref-${name}` })]));
     this.area.append(...this.layers.values());
-    this.setRanges(xRange, yRange, ticks);
+    this.setRanges(xRange, yRange);
   }
 
   // What the picture shows, in words, for those who do not see it.
@@ -87,15 +87,15 @@ export class Plot {
     if (this.root.getAttribute("aria-label") !== words) this.root.setAttribute("aria-label", words);
   }
 
-  setRanges(xRange, yRange, ticks = {}) {
+  setRanges(xRange, yRange, marked = this.marked) {
     Object.assign(this, { xRange, yRange });
     const { left, top } = this.size, { width, height } = this.inner;
     this.axes.replaceChildren(shape("path", { d: `M${left},${top}V${top + height}H${left + width}`, class: "errref-axis" }));
-    for (const [value, words] of this.marked.x ?? ticks(xRange, this.log.includes("x"))) {
+    for (const [value, words] of marked.x ?? ticks(xRange, this.log.includes("x"))) {
       const at = left + this.px(value);
       this.axes.append(shape("text", { x: at, y: top + height + 15, "text-anchor": "middle" }, words));
     }
-    for (const [value, words] of this.marked.y ?? ticks(yRange, this.log.includes("y"))) {
+    for (const [value, words] of marked.y ?? ticks(yRange, this.log.includes("y"))) {
       const at = top + this.py(value);
       this.axes.append(shape("path", { d: `M${left},${at}h${width}`, class: "errref-grid" }));
       this.axes.append(shape("text", { x: left - 5, y: at + 4, "text-anchor": "end" }, words));
@@ -115,6 +115,12 @@ export class Plot {
     const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(this.area.getScreenCTM().inverse());
     const { width, height } = this.inner;
     return { x: valueAt(at.x / width, this.xRange, this.log.includes("x")), y: valueAt(1 - at.y / height, this.yRange, this.log.includes("y")) };
+  }
+
+  // Nothing is drawn but the axes; words say why.
+  clear(words) {
+    for (const name of this.layers.keys()) this.draw(name);
+    this.describe(words);
   }
 
   draw(layer, ...shapes) {
@@ -208,6 +214,17 @@ export function short(value) {
   if (value === 0) return "0";
   const size = Math.abs(value);
   return size < 1e-3 || size >= 1e5 ? value.toExponential(1).replace(".0e", "e") : String(Number(value.toPrecision(3)));
+}
+
+// A whole number as people write it.
+export function counted(n) {
+  return n.toLocaleString("en");
+}
+
+// How far the training of a system is, from 0 to 1, and what is being trained, in words.
+export function trainingState({ network, experts, done }) {
+  const part = experts === null ? done / 4 : (network + done) / (experts + 1);
+  return [part, network ? `training expert ${network} of ${experts}` : "training the general network"];
 }
 
 // The values from one to another in equal steps of at least a hundredth.

@@ -1,5 +1,5 @@
 // Cases of the image study: pictures by set and cluster, who answers under a protocol, and what every network says.
-import { assignTo, choice, element, group, moving, panel, shape, table, voice, write } from "./drawing.js";
+import { assignTo, choice, counted, element, group, moving, panel, shape, table, voice, write } from "./drawing.js";
 
 const SIDE = 28, GREYS = 16; // pixels of a picture; shades
 const CHART = { width: 360, left: 82, top: 40, row: 17, foot: 20 }; // units of the picture
@@ -228,10 +228,6 @@ function letter(k) {
 
 function long(k) {
   return k ? `expert ${k}` : "the general network";
-}
-
-function counted(n) {
-  return n.toLocaleString("en");
 }
 
 function hundredths(percent) {

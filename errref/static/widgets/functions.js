@@ -1,5 +1,5 @@
 // The training of one system, step by step: the general network first, then its experts.
-import { Plot, TARGET, assignTo, band, choice, drag, element, group, legend, moving, networkColour, panel, player } from "./drawing.js";
+import { Plot, TARGET, assignTo, band, choice, counted, drag, element, group, legend, moving, networkColour, panel, player, trainingState } from "./drawing.js";
 import { shape, short, slider, sparse, table, thread, voice, write } from "./drawing.js";
 import { evaluate } from "../engine/training.js";
 
@@ -58,7 +58,7 @@ class View {
     const traces = new Plot(NOTHING, ["outside", ...layers], x, steps, { log: "y", size: { left, height: 150 } });
     const losses = new Plot(NOTHING, layers, steps, [1e-4, 1], { log: "xy", size: { left, height: 170 } });
     const places = this.stops.map((step) => losses.px(Math.max(step, steps[0])));
-    losses.root.classList.add("errref-scrub");
+    losses.root.classList.add("errref-sideways");
     drag(losses, () => true, (_, { x: step }) => this.change({ stage, step: this.stops[nearest(places, losses.px(step))] }));
     return { fit, traces, losses, keys: element("ul") };
   }
@@ -117,9 +117,10 @@ class View {
     this.voice.say(words);
   }
 
-  showProgress({ network, experts, done }) {
-    this.progress.value = experts === null ? done / 4 : (network + done) / (experts + 1);
-    write(this.words, network ? `training expert ${network} of ${experts}` : "training the general network");
+  showProgress(message) {
+    const [part, words] = trainingState(message);
+    this.progress.value = part;
+    write(this.words, words);
   }
 
   // What stays while one moves through a training: the target, the traces of the breakpoints, the curves of the losses.
@@ -207,7 +208,7 @@ class View {
   showNetworks({ fit, traces }, ks, s, attributes) {
     const [low, high] = fit.xRange, line = Float64Array.from({ length: 301 }, (_, i) => low + (i / 300) * (high - low));
     const { kept, states } = this.record, curves = [], units = [], now = [], step = Math.max(this.stops[s], traces.yRange[0]);
-    if (ks.length) now.push(shape("path", { d: `M0,${traces.py(step)}h${traces.inner.width}`, class: "errref-now" }));
+    if (ks.length) now.push(shape("path", { d: `M0,${traces.py(step)}h${traces.inner.width}`, class: "errref-instant" }));
     for (const k of ks) {
       const weights = kept[k][s], colour = this.colour(k);
       curves.push(fit.curve(line, evaluate(weights, line), { stroke: colour, "data-network": k, ...attributes }));
@@ -252,7 +253,7 @@ class View {
   // The present step across the curves of the losses, and each loss there; `k` is its network, null the whole system.
   showLosses({ losses: plot }, s, curves) {
     const at = Math.max(this.stops[s], plot.xRange[0]), shapes = [];
-    if (curves.length) shapes.push(shape("path", { d: `M${plot.px(at)},0v${plot.inner.height}`, class: "errref-now" }));
+    if (curves.length) shapes.push(shape("path", { d: `M${plot.px(at)},0v${plot.inner.height}`, class: "errref-instant" }));
     for (const [losses, k] of curves) {
       const fill = k === null ? this.fixed.colours.reflection : this.colour(k);
       shapes.push(plot.mark(at, Math.max(losses[s], plot.yRange[0]), { r: MARK, fill, stroke: TARGET, "data-value": losses[s] }));
@@ -262,7 +263,7 @@ class View {
 
   describe(trained, s, g, now) {
     const { states, experts, curves } = this.record, { left, right, stops } = this;
-    const after = (at) => `after ${count(stops[at])} steps`, units = (k, at) => tally(states[k][at]);
+    const after = (at) => `after ${counted(stops[at])} steps`, units = (k, at) => tally(states[k][at]);
     left.fit.describe(`Target and general network ${after(g)}, against x; ${now}.`);
     left.traces.describe(`Breakpoints of the general network's units, step by step; ${after(g)}: ${units(0, g)}.`);
     const [own, test] = [curves.own[0][g], curves.test[g]].map(short);
@@ -313,11 +314,7 @@ class View {
 
 // The moment in words.
 function inWords({ stage, step }) {
-  return `${stage === "general" ? "general network" : "experts"}, step ${count(step)}`;
-}
-
-function count(value) {
-  return value.toLocaleString("en");
+  return `${stage === "general" ? "general network" : "experts"}, step ${counted(step)}`;
 }
 
 // Where each unit of a network changes between off and on, and the sign of its weight.

@@ -20,7 +20,7 @@ class View {
     for (const plot of [this.stairs, this.valleys]) plot.root.classList.add("errref-sideways");
     drag(this.stairs, () => true, (from, to) => this.pull(from, to));
     drag(this.valleys, () => true, (_, to) => this.moveTo(to.x));
-    const words = (b) => String(b), times = (n) => `${n} ×`;
+    const words = (b) => String(Number(b.toFixed(3))), times = (n) => `${n} ×`;
     this.sliders = {
       b: slider("b", places, words, (b) => assignTo(model, { b })),
       copies: slider("copies of x = 1", range(1, steps.length, 1), times, (copies) => assignTo(model, { copies })),

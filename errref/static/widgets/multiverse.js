@@ -110,7 +110,7 @@ class View {
     this.drops = element("div", { class: "errref-buttons" });
     this.keys = element("ul");
     this.choices = element("ul", { class: "errref-choices" });
-    this.losses = element("p", { class: "errref-losses" });
+    this.losses = element("p", { class: "errref-sums" });
     this.readings = table("The selected system, and how many of all do worse, alike and better");
     this.system = element("div", {}, this.readings.root, this.losses);
     const { system, walk, factor } = this.controls;

@@ -1,5 +1,5 @@
 // The playground: pick or draw a function, set what error reflection leaves open, and watch it train.
-import { Plot, TARGET, assignTo, band, choice, drag, element, group, legend, moving, networkColour, panel, range } from "./drawing.js";
+import { Plot, TARGET, assignTo, band, choice, counted, drag, element, group, legend, moving, networkColour, panel, range, trainingState } from "./drawing.js";
 import { shape, short, slider, sparse, table, thread, voice, write } from "./drawing.js";
 
 const SETTINGS = [
@@ -79,6 +79,7 @@ class View {
     const settings = this.settings();
     this.controls.show(settings);
     this.root.classList.toggle("errref-drawing", settings.function === "drawn");
+    if (JSON.stringify(settings) === JSON.stringify(this.asked)) return; // one of several values that were set at once
     this.voice.quiet();
     this.root.dataset.state = "training";
     this.worker.postMessage({ id: ++this.latest, kind: "system", settings });
@@ -96,14 +97,17 @@ class View {
   fail(words) {
     write(this.words, words);
     this.progress.value = 0;
+    for (const plot of [this.before, this.after]) plot.clear(words);
+    for (const key of this.keys) key.replaceChildren();
+    this.table.show([""], []);
     this.root.dataset.state = "error";
     this.voice.say(words);
   }
 
-  showProgress({ network, experts, done, x, curve }) {
-    const total = experts === null ? null : experts + 1;
-    this.progress.value = total ? (network + done) / total : done / 4;
-    write(this.words, network ? `training expert ${network} of ${experts}` : "training the general network");
+  showProgress(message) {
+    const { network, x, curve } = message, [part, words] = trainingState(message);
+    this.progress.value = part;
+    write(this.words, words);
     const [plot, colour] = network ? [this.after, this.colour(network)] : [this.before, this.colour(0)];
     plot.draw("other", thin(plot, x, curve, { stroke: colour, "stroke-dasharray": "2 3" }));
   }
@@ -111,7 +115,7 @@ class View {
   showSystem(system, current) {
     Object.assign(this, { system, shown: system.id });
     const { x, y, each, who, samples, labels, centers, losses, milliseconds, size, drawn } = system;
-    const range = drawn ? [-1.1 * HIGHEST, 1.1 * HIGHEST] : padded(y);
+    const range = padded(drawn ? [...y, -HIGHEST, HIGHEST] : y);
     for (const plot of [this.before, this.after]) {
       plot.setRanges([-1, 1], range);
       plot.draw("target", thin(plot, x, y, { stroke: TARGET, "stroke-width": 5, "stroke-opacity": 0.25 }));
@@ -124,7 +128,7 @@ class View {
     this.after.draw("answer", ...answers);
     this.after.draw("gate", ...band(this.after, who, this.fixed.colours));
     this.after.draw("rival");
-    this.describe(samples.x.length, size - 1, labels);
+    this.describe(samples.x.length, size - 1, labels, centers.length > 0);
     this.tabulate(losses);
     this.progress.value = 1;
     write(this.words, `${size} networks trained in ${Math.round(milliseconds)} ms`);
@@ -164,7 +168,7 @@ class View {
     });
   }
 
-  describe(n, count, labels) {
+  describe(n, count, labels, clustered) {
     const cases = labels.length;
     const sizes = Array.from({ length: count }, (_, k) => labels.filter((label) => label === k).length);
     const clusters = count === 1 ? "one cluster" : `${count} clusters of ${sizes.join(", ")}`;
@@ -175,7 +179,7 @@ class View {
       legend(TARGET, "target"),
       legend(this.colour(0), "general network"),
       element("li", {}, `dots: ${words}`),
-      ...(cases ? [element("li", {}, "triangles: ISODATA's centres")] : []),
+      ...(clustered ? [element("li", {}, "triangles: ISODATA's centres")] : []),
     );
     this.keys[1].replaceChildren(
       legend(this.colour(0), "G: general network"),
@@ -221,7 +225,7 @@ function controls({ functions, knots }, onChange, drawn) {
   const make = (name, label, values, format = plain) => [name, slider(label, values, format, (value) => onChange(name, value))];
   const sliders = Object.fromEntries([
     make("hidden", "width", range(2, 50, 1)),
-    make("steps", "steps", [0, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000], (v) => v.toLocaleString("en")),
+    make("steps", "steps", [0, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000], counted),
     make("learning_rate", "learning rate", [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2], short),
     make("seed", "seed", range(0, 99, 1)),
     make("share", "worst share", range(0.05, 1, 0.05)),

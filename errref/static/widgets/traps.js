@@ -1,5 +1,5 @@
 // The ball: choose where it starts on a loss surface and how it steps, and see where descent leaves it.
-import { Plot, TARGET, assignTo, choice, drag, element, group, legend, moving, panel, player, range, shape, short, slider, table, voice, write } from "./drawing.js";
+import { Plot, TARGET, assignTo, choice, counted, drag, element, group, legend, moving, panel, player, range, shape, short, slider, table, voice, write } from "./drawing.js";
 import { contour, shades, survey } from "./map.js";
 import { batchesOf, landscape, pathOf } from "../engine/landscapes.js";
 
@@ -23,8 +23,8 @@ class View {
   constructor(model, root) {
     Object.assign(this, { model, root, earlier: [] });
     this.fixed = model.get("_fixed");
-    this.controls = controls(this.fixed, (values) => assignTo(model, values), () => model.get("start"));
-    this.shown = slider("step shown", [0], (t) => t.toLocaleString("en"), (t) => this.show(t));
+    this.controls = controls(this.fixed, (values) => this.change(values), () => model.get("start"));
+    this.shown = slider("step shown", [0], counted, (t) => this.goTo(t));
     this.player = player(PACE, () => this.advance());
     this.map = new Plot("The surface", ["ground", "earlier", "way", "covered", "ball", "ends"], [-1, 1], [-1, 1], { size: SQUARE });
     this.fit = new Plot("The samples", ["band", "best", "model", "samples"], [-1.2, 1.2], [-1.2, 1.2], { size: SQUARE });
@@ -55,7 +55,18 @@ class View {
   // The ball starts at a place of the map.
   drop({ x, y }) {
     const half = this.data.half_width, start = [x, y].map((w) => Number(Math.min(Math.max(w, -half), half).toFixed(2)));
-    if (String(start) !== String(this.model.get("start"))) assignTo(this.model, { start });
+    if (String(start) !== String(this.model.get("start"))) this.change({ start });
+  }
+
+  // The reader sets something, and sees where that leads: the ball no longer rolls by itself.
+  change(values) {
+    this.player.pause();
+    assignTo(this.model, values);
+  }
+
+  goTo(t) {
+    this.player.pause();
+    this.show(t);
   }
 
   // The ball stands at a step; at the last one it stays at the end when the path changes.
@@ -185,7 +196,7 @@ class View {
     this.map.draw("ball", this.map.mark(...weights, mark));
     this.losses.draw("ball", this.losses.mark(x, now.loss, { r: 4, fill: colour, stroke: TARGET }));
     this.norms.draw("ball", this.norms.mark(x, inRange(now.norm), { r: 4, fill: colour, stroke: TARGET }));
-    this.drawFit(weights, this.batches?.[t]);
+    this.drawFit(weights, t < last ? this.batches?.[t] : undefined);
     this.tabulate(t, now, end);
     const words = this.verdict(end);
     write(this.words, words);
@@ -198,7 +209,7 @@ class View {
   }
 
   tabulate(t, now, end) {
-    const { best } = this.data, row = (name, step, { loss, norm }) => [name, step.toLocaleString("en"), pair(this.path[step]), loss, norm];
+    const { best } = this.data, row = (name, step, { loss, norm }) => [name, counted(step), pair(this.path[step]), loss, norm];
     const lowest = ["best fit", "", WORDS[this.surface].best ?? pair(best.at), best.loss, ""];
     this.table.show(["", "step", "weights", "loss", "gradient"], [row("ball", t, now), row("end", this.last, end), lowest]);
   }
@@ -246,8 +257,8 @@ class View {
   }
 
   verdict({ loss, norm }) {
-    const { near, tiny, far } = this.fixed, steps = this.last.toLocaleString("en");
-    if (this.gone) return `These steps are too large: after ${steps} of them a weight is beyond ${far.toLocaleString("en")}.`;
+    const { near, tiny, far } = this.fixed, steps = counted(this.last);
+    if (this.gone) return `These steps are too large: after ${steps} of them a weight is beyond ${counted(far)}.`;
     const numbers = `loss ${short(loss)}, norm of the gradient ${short(norm)}`;
     if (this.arrived) return `After ${steps} steps the ball is at the best fit (to ${near}): ${numbers}.`;
     const ended = norm < tiny ? " The gradient is tiny: descent has ended." : "";
@@ -290,7 +301,6 @@ function momentsTo(last) {
 
 // All controls; `show` sets them to some settings.
 function controls({ surfaces }, onChange, start) {
-  const whole = (value) => value.toLocaleString("en");
   const surface = choice("surface", Object.keys(surfaces).map((name) => [name, WORDS[name].choice]), (name) =>
     onChange({ surface: name, start: surfaces[name].start, batch: null, step: null }),
   );
@@ -298,7 +308,7 @@ function controls({ surfaces }, onChange, start) {
   const first = slider("first weight", [0], short, (value) => onChange({ start: [value, start()[1]] }));
   const second = slider("second weight", [0], short, (value) => onChange({ start: [start()[0], value] }));
   const rate = slider("step size", [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5], short, (value) => onChange({ rate: value }));
-  const steps = slider("steps in all", [100, 200, 500, 1000, 2000, 3000, 5000], whole, (value) => onChange({ steps: value }));
+  const steps = slider("steps in all", [100, 200, 500, 1000, 2000, 3000, 5000], counted, (value) => onChange({ steps: value }));
   const batched = (size) => (size < n || n === 1 ? String(size) : `all ${n}`);
   const batch = slider("batch size", [1], batched, (size) => onChange({ batch: size < n ? size : null }));
   const seed = slider("seed", range(0, 99, 1), String, (value) => onChange({ seed: value }));
