@@ -4,6 +4,7 @@ import contextlib
 import functools
 import http.server
 import json
+import re
 import threading
 
 import nbformat
@@ -81,7 +82,7 @@ def opened(browser, address, on_response=None, silent=True, **context):
     tab.on("request", lambda request: requests.append(request.url))
     tab.on("pageerror", lambda error: errors.append(str(error)))
     if silent:
-        tab.on("console", lambda message: errors.append(message.text) if reports(message) else None)
+        tab.on("console", lambda said: errors.append(f"{said.text}: {said.location['url']}") if reports(said) else None)
     if on_response is not None:
         tab.on("response", on_response)
     tab.set_default_timeout(PATIENCE)
@@ -90,7 +91,7 @@ def opened(browser, address, on_response=None, silent=True, **context):
         yield tab
     finally:
         tab.context.close()
-    here = address.rsplit("/", 1)[0].split("/book")[0]
+    here = re.split("/(?:book|_modules)", address.rpartition("/")[0])[0]
     outside = [url for url in requests if not url.startswith((here, "blob:", "data:"))]
     assert not errors and not outside, [*errors, *outside]
 
