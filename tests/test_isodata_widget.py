@@ -104,7 +104,10 @@ SIX_ODD = (
     "The iteration is odd, and N_c = 2 < 2K: wide clusters may be split. Cluster 2 is, with σ_j = 1.41 > θ_S = 1, "
     "D_j = 1.2 > D = 1 and 5 > 2(θ_N + 1) = 4 samples."
 )
-SIX_EVEN = "The iteration is even, and N_c = 3 > K/2: nothing is split. Clusters 2 and 3 are 2.5 apart, closer than θ_C = 3: lumped."
+SIX_EVEN = (
+    "The iteration is even, and N_c = 3 > K/2: nothing is split. "
+    "Clusters 2 and 3 are 2.5 apart, closer than θ_C = 3: lumped."
+)
 HALF = "N_c = 1 ≤ K/2: wide clusters may be split. "
 SMALL = "Cluster 2 has 1 sample, fewer than θ_N = 2: discarded. All are smaller than θ_N = 2, so the largest stays. "
 TOLD = [
@@ -122,8 +125,8 @@ TOLD = [
         [
             f"Iteration 1 of 9. {HALF}Cluster 1 is, with σ_j = 0.5 > θ_S = 0.25.",
             "Iteration 2 of 9. The iteration is even, and N_c = 2 > K/2: nothing is split. L = 0: nothing is lumped.",
-            "Iteration 3 of 9. The iteration is odd, and N_c = 2 < 2K: wide clusters may be split. None meets the condition. "
-            "L = 0: nothing is lumped.",
+            "Iteration 3 of 9. The iteration is odd, and N_c = 2 < 2K: wide clusters may be split. "
+            "None meets the condition. L = 0: nothing is lumped.",
             "Iteration 4 of 9. The iteration is even, and N_c = 2 > K/2: nothing is split. L = 0: nothing is lumped. "
             "Nothing can change any more: all further iterations would repeat the last two.",
             "The result: 2 clusters with 1 and 1 samples. Centres 1 and 2 end 1 apart, closer than θ_C = 2. "

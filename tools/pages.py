@@ -131,7 +131,8 @@ def foot(page: str, title: str, year: str, address: str) -> str:
     bibtex = escape(f"@incollection{{errref-{chapter},\n{lines}}}")
     return (
         f'<footer class="page-foot" aria-label="About this page"><ul>{rows}<li>Cite this page: {text}</li>'
-        f"<li>Cite the paper with it: {who} ({paper['year']}). <cite>{escape(paper['title'])}</cite>. {paper['notes']}, {doi}.</li></ul>"
+        f"<li>Cite the paper with it: {who} ({paper['year']}). <cite>{escape(paper['title'])}</cite>. "
+        f"{paper['notes']}, {doi}.</li></ul>"
         f"<details><summary>This page for BibTeX</summary><pre>{bibtex}</pre></details></footer>"
     )
 
