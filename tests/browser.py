@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import http.server
+import json
 import threading
 
 import nbformat
@@ -43,6 +44,19 @@ def served(folder):
         server.server_close()
 
 
+def page_with(folder, *states, views=None):
+    """The address of a page, in a folder, of figures of these states, one each or, in this order, those numbered."""
+    kind, views = "application/vnd.jupyter.widget-", range(len(states)) if views is None else views
+    models = {f"m{k}": {"model_module": "anywidget", "state": state} for k, state in enumerate(states)}
+    text = json.dumps({"state": models}, sort_keys=True).replace("</", "<\\/")  # sorted, as in a notebook
+    parts = [f'<script type="{kind}view+json">{{"model_id": "m{k}"}}</script>' for k in views]
+    parts.append(f'<script type="{kind}state+json">{text}</script>')
+    parts.append(f"<script>{(ROOT / 'book' / '_static' / 'widgets.js').read_text()}</script>")
+    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>x</title><body>{"".join(parts)}'
+    (folder / "page.html").write_text(page)
+    return (folder / "page.html").as_uri()
+
+
 @contextlib.contextmanager
 def page_of(folder, chapter, scheme):
     """The address of a chapter in a folder of built pages, by the scheme "http" or "file"."""
@@ -53,13 +67,21 @@ def page_of(folder, chapter, scheme):
             yield f"{site}/{folder.name}/{chapter}.html"
 
 
+def reports(message):
+    """Whether words on the console of a page report an error of ours, not a missing icon or an unset theme."""
+    known = message.location["url"].endswith("/favicon.ico") or message.text.startswith("Got invalid theme mode: .")
+    return message.type == "error" and not known
+
+
 @contextlib.contextmanager
-def opened(browser, address, on_response=None, **context):
-    """A page that asks no other host for anything, and whose scripts raise no error."""
+def opened(browser, address, on_response=None, silent=True, **context):
+    """A page that asks no other host for anything, and whose scripts raise no error and, if silent, report none."""
     tab = browser.new_context(viewport={"width": 1200, "height": 1000}, **context).new_page()
     requests, errors = [], []
     tab.on("request", lambda request: requests.append(request.url))
     tab.on("pageerror", lambda error: errors.append(str(error)))
+    if silent:
+        tab.on("console", lambda message: errors.append(message.text) if reports(message) else None)
     if on_response is not None:
         tab.on("response", on_response)
     tab.set_default_timeout(PATIENCE)
@@ -70,7 +92,7 @@ def opened(browser, address, on_response=None, **context):
         tab.context.close()
     here = address.rsplit("/", 1)[0].split("/book")[0]
     outside = [url for url in requests if not url.startswith((here, "blob:", "data:"))]
-    assert not errors and not outside
+    assert not errors and not outside, [*errors, *outside]
 
 
 def control(tab, label):
@@ -82,6 +104,15 @@ def press(tab, label, key, times):
     control(tab, label).focus()
     for _ in range(times):
         tab.keyboard.press(key)
+
+
+def listen(tab):
+    """Begin to collect in `window.said` what the first figure of a page says aloud."""
+    tab.evaluate(
+        """window.said = [];
+        const status = document.querySelector('[role=status]');
+        new MutationObserver(() => said.push(status.textContent)).observe(status, {childList: true})"""
+    )
 
 
 def contrast(a, b):

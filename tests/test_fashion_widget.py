@@ -1,8 +1,6 @@
 """Single images of the image study: what Python says of them, and the page that shows them, driven in a browser."""
 
 import base64
-import json
-import re
 
 import numpy as np
 import pytest
@@ -14,10 +12,7 @@ from errref.figures import COLOURS
 from errref.figures import fashion as draw
 from errref.protocols import Look
 from errref.widgets.fashion import PROTOCOLS, SETS, Cases, first_right
-from tests.browser import contrast, control, opened, page_of, state_of, stored
-from tests.conftest import ROOT
-
-KIND = "application/vnd.jupyter.widget-"
+from tests.browser import contrast, control, listen, opened, page_of, page_with, state_of, stored
 
 # -- the values --------------------------------------------------------------------------------------------------------
 
@@ -381,11 +376,7 @@ def test_a_click_picks_a_picture_and_a_new_set_begins_at_its_first(address, chro
 def test_what_is_picked_is_said_aloud_once_it_rests(address, chromium, state):
     with opened(chromium, address) as tab:
         start(tab)
-        tab.evaluate(
-            """window.said = [];
-            const status = document.querySelector('[role=status]');
-            new MutationObserver(() => said.push(status.textContent)).observe(status, {childList: true})"""
-        )
+        listen(tab)
         control(tab, "images").select_option("test_errors")
         tab.locator(f"{TILES}[tabindex='0']").focus()
         for _ in range(3):
@@ -422,23 +413,10 @@ def test_who_answers_can_be_read_in_light_and_dark(scheme, address, chromium):
             assert texts and all(contrast(*pair) > 4.5 for pair in texts)
 
 
-def page_with(cases, folder):
-    """A page of that figure alone."""
-    state = {"state": {"m": {"model_module": "anywidget", "state": state_of(cases)}}}
-    view = f'<script type="{KIND}view+json">{{"model_id": "m"}}</script>'
-    text = json.dumps(state, sort_keys=True).replace("</", "<\\/")  # sorted, as in a notebook
-    loader = (ROOT / "book" / "_static" / "widgets.js").read_text()
-    body = f'{view}<script type="{KIND}state+json">{text}</script><script>{loader}</script>'
-    (folder / "page.html").write_text(
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>x</title><body>{body}'
-    )
-    return (folder / "page.html").as_uri()
-
-
 def test_images_by_hand_are_marked_by_hand(cases, chromium, tmp_path):
     cases.images = "test_errors"
     order = [3, 4, 0]  # by cluster
-    with opened(chromium, page_with(cases, tmp_path)) as tab:
+    with opened(chromium, page_with(tmp_path, state_of(cases))) as tab:
         start(tab)
         for protocol, routes in ROUTES.items():
             control(tab, "protocol").select_option(protocol)
@@ -459,7 +437,8 @@ def test_images_by_hand_are_marked_by_hand(cases, chromium, tmp_path):
 
 def test_an_empty_set_is_said_to_be_empty(chromium, tmp_path):
     calm = [line for line in TEST if line[2][0] > 0.5]  # nothing is routed
-    with opened(chromium, page_with(Cases(look(TRAINING), look(calm), picked=5), tmp_path)) as tab:
+    cases = Cases(look(TRAINING), look(calm), picked=5)
+    with opened(chromium, page_with(tmp_path, state_of(cases))) as tab:
         start(tab)
         assert tab.locator(f"{TILES}[aria-pressed='true']").get_attribute("aria-label").startswith("picture 2, "), (
             "the last"
@@ -473,12 +452,8 @@ def test_an_empty_set_is_said_to_be_empty(chromium, tmp_path):
 
 
 def test_two_figures_on_a_page_are_set_each_by_itself(cases, chromium, tmp_path):
-    address = page_with(cases, tmp_path)
-    path = tmp_path / "page.html"
-    text = path.read_text()
-    view = re.search(r'<script type="[^"]*view\+json">.*?</script>', text)[0]
-    path.write_text(text.replace(view, view * 2))  # two views of one model: they move together
-    with opened(chromium, address) as tab:
+    page = page_with(tmp_path, state_of(cases), views=[0, 0])  # two views of one model: they move together
+    with opened(chromium, page) as tab:
         tab.wait_for_function("document.querySelectorAll('.errref-gallery').length === 2")
         second = tab.locator(".errref-widget").nth(1)
         second.locator("select").last.select_option("any_right")

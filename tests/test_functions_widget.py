@@ -17,7 +17,7 @@ from errref.networks import ReluRegressor
 from errref.reflection import ErrorReflectionRegressor
 from errref.widgets import script
 from errref.widgets.functions import STEPS, X_RANGE, Training, unit_states
-from tests.browser import control, opened, page_of, press, stored
+from tests.browser import control, listen, opened, page_of, press
 from tests.test_javascript import FINISH, flat
 
 X_TEST = even(functions.TEST_SAMPLES)
@@ -96,11 +96,6 @@ def test_a_step_that_is_not_kept_is_refused_in_words():
         traitlets.TraitError, match="step=7 is none of the steps that are kept .*: 0, 30, 34, ..., 50000"
     ):
         Training(step=7)
-
-
-def test_the_notebook_stores_the_thread_that_trains_as_it_is():
-    (state,) = stored("functions")
-    assert state["_engine"] == script("engine/worker.js")
 
 
 # -- the engine --------------------------------------------------------------------------------------------------------
@@ -385,11 +380,7 @@ def test_play_goes_through_the_moments_and_can_be_paused(tab):
 @from_a_file
 def test_what_is_said_aloud_is_the_moment_once_it_rests(tab):
     tab.wait_for_function("document.querySelector('[role=status]').textContent")
-    tab.evaluate(
-        """window.said = [];
-        const status = document.querySelector('[role=status]');
-        new MutationObserver(() => said.push(status.textContent)).observe(status, {childList: true})"""
-    )
+    listen(tab)
     press(tab, "moment", "Home", 1)
     press(tab, "moment", "ArrowRight", 30)
     words = f"general network, step {STEPS[30]:,}: {tab.locator('.errref-words').inner_text()}."

@@ -185,16 +185,13 @@ def folder(book_of):
 
 
 @pytest.fixture(params=["http", "file"])
-def address(request, folder):
-    with page_of(folder, "multiverse", request.param) as page:
-        yield page
-
-
-@pytest.fixture
-def tab(folder, chromium):
-    with page_of(folder, "multiverse", "file") as page, opened(chromium, page) as tab:
+def tab(request, folder, chromium):
+    with page_of(folder, "multiverse", request.param) as address, opened(chromium, address) as tab:
         tab.locator(".errref-matches path").wait_for(state="attached")
         yield tab
+
+
+from_a_file = pytest.mark.parametrize("tab", ["file"], indirect=True)
 
 
 def words_of(tab, selector):
@@ -345,11 +342,9 @@ def shows(tab, picks, place, left):
         assert close(seeds[1:], np.sort(ratios), SEEDS)
 
 
-def test_the_figure_is_that_of_python_on_arrival_and_asks_nobody(address, chromium, picks):
-    with opened(chromium, address) as tab:
-        tab.locator(".errref-matches path").wait_for(state="attached")
-        agrees(tab, picks)
-        assert words_of(tab, ".errref-note") == stored("multiverse")[0]["_fixed"]["note"]
+def test_the_figure_is_that_of_python_on_arrival_and_asks_nobody(tab, picks):
+    agrees(tab, picks)
+    assert words_of(tab, ".errref-note") == stored("multiverse")[0]["_fixed"]["note"]
 
 
 def test_every_choice_changes_what_matches(tab, picks):
@@ -424,6 +419,7 @@ def test_systems_are_selected_with_keys_buttons_and_clicks(tab, picks):
         assert y == pytest.approx(far, rel=0.01), "what lies beyond the axis stands at its edge"
 
 
+@from_a_file
 def test_where_nothing_matches_the_figure_says_what_to_drop(tab, picks):
     tab.get_by_role("button", name="the default").click()
     press(tab, "rounds", "ArrowDown", 1)
@@ -437,6 +433,7 @@ def test_where_nothing_matches_the_figure_says_what_to_drop(tab, picks):
     assert control(tab, "rounds").evaluate("(e) => e === document.activeElement")
 
 
+@from_a_file
 def test_what_is_said_and_described_is_what_is_shown(tab, picks):
     press(tab, "batch", "ArrowDown", 2)  # 32, then 8 samples
     control(tab, "batch").select_option(label="8 (169)")
@@ -448,6 +445,7 @@ def test_what_is_said_and_described_is_what_is_shown(tab, picks):
     assert lanes.startswith("Levels of batch") and lanes.count("lower the loss") == len(FACTORS["batch"])
 
 
+@from_a_file
 def test_a_change_is_drawn_at_once(tab, capsys):
     taken = tab.evaluate(
         """() => Array.from({ length: 10 }, (_, k) => {

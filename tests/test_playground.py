@@ -1,6 +1,5 @@
 """The playground: its values in Python, and the page that stores them, driven in a browser by clicks and keys."""
 
-import json
 import math
 import re
 import time
@@ -14,10 +13,8 @@ from errref.experiments.functions import TEST_SAMPLES
 from errref.isodata import Isodata
 from errref.networks import ReluRegressor
 from errref.reflection import ErrorReflectionRegressor
-from errref.widgets import script
 from errref.widgets.playground import KNOTS, Playground, above_rms
-from tests.browser import PATIENCE, contrast, control, opened, page_of, press, state_of, stored
-from tests.conftest import ROOT
+from tests.browser import PATIENCE, contrast, control, listen, opened, page_of, page_with, press, state_of
 
 X_TEST = even(TEST_SAMPLES)
 TRAINED = '[data-state="system"], [data-state="rival"]'
@@ -67,11 +64,6 @@ def test_the_rival_has_as_many_numbers_as_the_system():
 def test_values_that_cannot_be_are_refused(wrong):
     with pytest.raises(traitlets.TraitError):
         Playground(**wrong)
-
-
-def test_the_notebook_stores_the_thread_that_trains_as_it_is():
-    (state,) = stored("playground")
-    assert state["_engine"] == script("engine/worker.js")
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------
@@ -172,7 +164,7 @@ def test_a_function_is_drawn_with_the_pointer_and_with_keys(address, chromium):
         unit = box["width"] / 360  # of a picture of 360 by 230, whose axes span 318 by 198 from (34, 8)
 
         def spot(x, y):
-            return box["x"] + unit * (34 + 318 * (x + 1) / 2), box["y"] + unit * (8 + 198 * (1.65 - y) / 3.3)
+            return box["x"] + unit * (34 + 318 * (x + 1) / 2), box["y"] + unit * (8 + 198 * (1.95 - y) / 4.26)
 
         tab.mouse.move(*spot(-0.5, 0.8))
         tab.mouse.down()
@@ -190,7 +182,7 @@ def test_a_function_is_drawn_with_the_pointer_and_with_keys(address, chromium):
             tab.keyboard.press("ArrowRight")
         knots = np.linspace(-1, 1, KNOTS)
         expected = np.where(np.abs(knots) <= 0.5, -1.6 * knots, FUNCTIONS["jump-piecewise"](knots).clip(-1.5, 1.5))
-        np.testing.assert_allclose(heights, expected, rtol=0, atol=0.05)  # a pixel is 0.02 high
+        np.testing.assert_allclose(heights, expected, rtol=0, atol=0.05)  # a pixel is up to 0.03 high
         settle(tab)
         common = {"function": "drawn", "steps": 1000, "learning_rate": 1e-2}
         agrees(tab, Playground(**common, drawn=heights))
@@ -198,7 +190,7 @@ def test_a_function_is_drawn_with_the_pointer_and_with_keys(address, chromium):
         press(tab, "height there", "End", 1)
         settle(tab)
         agrees(tab, Playground(**common, drawn=[1.5, *heights[1:]]))
-        assert curve_at(tab, 0, "target", -1) == pytest.approx(0.15 / 3.3, abs=0.01)
+        assert curve_at(tab, 0, "target", -1) == pytest.approx(0.45 / 4.26, abs=0.01)
         control(tab, "function").select_option("cubic")
         tab.locator(".errref-widget figure > svg").nth(0).click()
         assert tab.evaluate("window.held") == 1, "a page is scrolled with the finger where nothing is drawn"
@@ -218,11 +210,7 @@ def test_what_cannot_be_trained_is_said(address, chromium):
 def test_what_is_said_aloud_is_the_losses_once_the_controls_rest(address, chromium):
     with opened(chromium, address) as tab:
         settle(tab, '[data-state="rival"]')
-        tab.evaluate(
-            """window.said = [];
-            const status = document.querySelector('[role=status]');
-            new MutationObserver(() => said.push(status.textContent)).observe(status, {childList: true})"""
-        )
+        listen(tab)
         press(tab, "width", "ArrowRight", 10)  # long enough to show its progress
         settle(tab, '[data-state="rival"]')
         general, reflection, _ = (float(f"{loss:.3g}") for loss in shown(tab))
@@ -278,23 +266,10 @@ def test_the_band_can_be_read_in_light_and_dark(scheme, address, chromium):
 
 
 def test_two_figures_on_a_page_do_not_disturb_each_other(chromium, tmp_path):
-    kind = "application/vnd.jupyter.widget-"
     plays = [Playground(steps=500, seed=1), Playground(function="cubic", steps=500, seed=2)]
-    states = {f"m{k}": {"model_module": "anywidget", "state": state_of(play)} for k, play in enumerate(plays)}
-    for name, code in {
-        "unreadable": "export default",
-        "failing": "export default {render() {throw Error('x')}}",
-    }.items():
-        states[name] = {"model_module": "anywidget", "state": {"_esm": code}}
-    names = ["unreadable", "failing", "m0", "m1"]
-    views = "".join(f'<script type="{kind}view+json">{{"model_id": "{name}"}}</script>' for name in names)
-    state = json.dumps({"state": states}).replace("</", "<\\/")
-    loader = (ROOT / "book" / "_static" / "widgets.js").read_text()
-    body = f'{views}<script type="{kind}state+json">{state}</script><script>{loader}</script>'
-    (tmp_path / "page.html").write_text(
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>x</title><body>{body}'
-    )
-    with opened(chromium, (tmp_path / "page.html").as_uri()) as tab:
+    broken = [{"_esm": code} for code in ("export default", "export default {render() {throw Error('x')}}")]
+    page = page_with(tmp_path, *broken, *map(state_of, plays))
+    with opened(chromium, page, silent=False) as tab:
         tab.wait_for_function("document.querySelectorAll('[data-state=rival]').length === 2")
         assert tab.locator("body > div").count() == 2, "what fails leaves nothing behind"
         seen = [tab.locator(".errref-widget").nth(k) for k in range(2)]

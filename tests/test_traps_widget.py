@@ -10,7 +10,7 @@ from errref.experiments.traps import TINY
 from errref.landscapes import NEAR, RATE, SURFACES, descend
 from errref.widgets import script
 from errref.widgets.traps import FAR, SIZES, STARTS, Descent, lowest
-from tests.browser import control, opened, page_of, press
+from tests.browser import control, listen, opened, page_of, press
 
 SCRIPT = script("widgets/traps.js")
 SIDE = 312  # of the map and of the plot of samples, in units of their pictures
@@ -361,11 +361,7 @@ def test_the_ball_rolls_only_when_asked_and_until_paused(address, chromium):
 def test_what_is_said_aloud_and_what_stays_on_the_map_once_the_controls_rest(address, chromium):
     with opened(chromium, address) as tab:
         tab.wait_for_function("document.querySelector('[role=status]').textContent !== ''")
-        tab.evaluate(
-            """window.said = [];
-            const status = document.querySelector('[role=status]');
-            new MutationObserver(() => said.push(status.textContent)).observe(status, {childList: true})"""
-        )
+        listen(tab)
         rings = tab.locator(".errref-earlier .errref-start")
         assert rings.count() == 1
         press(tab, "batch size", "ArrowLeft", 2)

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from errref.widgets import Moving, modules, script, static
-from tests.browser import contrast, opened, page_of, stored
+from tests.browser import contrast, opened, page_of, page_with, stored
 from tests.conftest import ROOT
 
 CHAPTERS = [path.stem for path in sorted((ROOT / "book").glob("*.ipynb")) if stored(path.stem)]
@@ -29,6 +29,7 @@ def test_a_notebook_stores_the_sources_of_its_figures_as_they_are(chapter):
         assert issubclass(kind(state), Moving) and kind(state).__module__ == f"errref.widgets.{chapter}"
         assert state["_esm"] == script(f"widgets/{chapter}.js") == kind(state)._esm
         assert state["_css"] == static("widgets/widgets.css")
+        assert state.get("_engine", script("engine/worker.js")) == script("engine/worker.js")
         assert len(json.dumps(state)) < 100_000
 
 
@@ -113,3 +114,48 @@ def test_a_phone_shows_it_all_in_light_and_dark(scheme, address, chromium):
         colours = "(e) => [getComputedStyle(e).fill, getComputedStyle(document.body).backgroundColor]"
         for words in tab.locator(f"{FIGURES} > g text").all():
             assert contrast(*words.evaluate(colours)) > 4.5
+
+
+RENDERED = """async (state) => {
+    window.listeners = new Set();
+    window.changes = 0;
+    const model = {
+        get: (name) => state[name],
+        set(name, value) {
+            window.changes++;
+            const given = typeof name === "string" ? { [name]: value } : name;
+            Object.assign(state, given);
+            for (const [event, listener] of [...listeners]) if (event.replace("change:", "") in given) listener();
+        },
+        on: (event, listener) => listeners.add([event, listener]),
+        off(event, listener) {
+            for (const pair of listeners) if (pair[0] === event && pair[1] === listener) listeners.delete(pair);
+        },
+        save_changes() {},
+    };
+    const figure = (await import(URL.createObjectURL(new Blob([state._esm], { type: "text/javascript" })))).default;
+    const el = document.body.appendChild(document.createElement("main"));
+    window.end = await figure.render({ model, el });
+}"""
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_figure_that_is_closed_leaves_nothing_behind(chapter, chromium, tmp_path):
+    for state in stored(chapter):
+        with opened(chromium, page_with(tmp_path)) as tab:
+            tab.evaluate(RENDERED, state)
+            tab.locator(FIGURES).first.wait_for()
+            assert tab.evaluate("listeners.size") > 0 and len(tab.workers) == ("_engine" in state)
+            for key in ("ArrowDown", "ArrowUp"):  # one of them, where the other leads nowhere
+                tab.locator(".errref-control :is(input, select):visible").first.press(key)
+            assert tab.evaluate("changes") > 0
+            play = tab.get_by_role("button", name="play", exact=True)
+            if plays := play.count():
+                before = tab.evaluate("changes")
+                play.click()
+                tab.wait_for_function("(before) => changes > before", arg=before)
+            after = tab.evaluate("end(), [changes, listeners.size, document.querySelector('main').childNodes.length]")
+            tab.wait_for_timeout(1500 if plays else 500)
+            assert after[1:] == [0, 0]
+            assert tab.evaluate("[changes, document.querySelector('main').childNodes.length]") == [after[0], 0]
+            assert not tab.workers
