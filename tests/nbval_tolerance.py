@@ -78,10 +78,11 @@ def _agree(reference: str, fresh: str, rtol: float, loss: bool) -> bool:
 def settings(tags: Iterable[str], moved: bool = False) -> dict[str, Any]:
     """What the tags of a cell ask of `close`; ``moved`` says that the chapter was executed on other numerics."""
     tags = [tag for tag in tags if tag.startswith(("nbval-rtol=", "nbval-loss"))]
+    if moved and tags:
+        return {"words": True}
     return {
         "rtol": next((float(t[11:]) for t in tags if t.startswith("nbval-rtol=")), RTOL),
         "loss": "nbval-loss" in tags,
-        "words": moved and bool(tags),
     }
 
 

@@ -263,7 +263,7 @@ def agrees(tab, state, images, protocol, cluster=0, picked=0):
     facts = tab.locator(".errref-facts li").all_text_contents()
     cluster_of = state.clusters[case]
     assert facts == [
-        f"{state.sets[images]['source']} image, index {state.index[case]}",
+        f"{state.sets[images]['source']} image {state.index[case]} of this run",
         f"label: {FASHION_CLASSES[state.labels[case]]}",
         f"nearest cluster: {cluster_of}" if cluster_of else "no error case, so no cluster",
         words(case, who, state.right(case, protocol), state),

@@ -101,11 +101,12 @@ def test_stages_are_the_history_with_the_numbers_of_the_still_figures(javascript
 # By hand, from the chapter: sigma_j = sqrt 2, D_j = 6/5, D = 1 and 5 samples; halves at 7 and 4.5; two samples that end
 # at 1 and 0 if nothing is lumped; where two are needed, one is too few, and the last cluster cannot go.
 SIX_ODD = (
-    "It is odd, and N_c = 2 < 2K: wide clusters may be split. Cluster 2 is, with σ_j = 1.41 > θ_S = 1, "
+    "The iteration is odd, and N_c = 2 < 2K: wide clusters may be split. Cluster 2 is, with σ_j = 1.41 > θ_S = 1, "
     "D_j = 1.2 > D = 1 and 5 > 2(θ_N + 1) = 4 samples."
 )
 SIX_EVEN = (
-    "It is even, and N_c = 3 > K/2: nothing is split. Clusters 2 and 3 are 2.5 apart, closer than θ_C = 3: lumped."
+    "The iteration is even, and N_c = 3 > K/2: nothing is split. "
+    "Clusters 2 and 3 are 2.5 apart, closer than θ_C = 3: lumped."
 )
 HALF = "N_c = 1 ≤ K/2: wide clusters may be split. "
 SMALL = "Cluster 2 has 1 sample, fewer than θ_N = 2: discarded. All are smaller than θ_N = 2, so the largest stays. "
@@ -115,20 +116,20 @@ TOLD = [
         [
             f"Iteration 1 of 3. {SIX_ODD}",
             f"Iteration 2 of 3. {SIX_EVEN}",
-            "Iteration 3 of 3. It is the last one, which only moves the centres.",
-            "The result: 2 clusters with 1, 5 samples.",
+            "Iteration 3 of 3. The iteration is the last, and only moves the centres.",
+            "The result: 2 clusters with 1 and 5 samples.",
         ],
     ),
     (
         Iterations("two samples", max_merges=0, max_iter=9),
         [
             f"Iteration 1 of 9. {HALF}Cluster 1 is, with σ_j = 0.5 > θ_S = 0.25.",
-            "Iteration 2 of 9. It is even, and N_c = 2 > K/2: nothing is split. L = 0: nothing is lumped.",
-            "Iteration 3 of 9. It is odd, and N_c = 2 < 2K: wide clusters may be split. None meets the condition. "
-            "L = 0: nothing is lumped.",
-            "Iteration 4 of 9. It is even, and N_c = 2 > K/2: nothing is split. L = 0: nothing is lumped. "
+            "Iteration 2 of 9. The iteration is even, and N_c = 2 > K/2: nothing is split. L = 0: nothing is lumped.",
+            "Iteration 3 of 9. The iteration is odd, and N_c = 2 < 2K: wide clusters may be split. "
+            "None meets the condition. L = 0: nothing is lumped.",
+            "Iteration 4 of 9. The iteration is even, and N_c = 2 > K/2: nothing is split. L = 0: nothing is lumped. "
             "Nothing can change any more: all further iterations would repeat the last two.",
-            "The result: 2 clusters with 1, 1 samples. Centres 1 and 2 end 1 apart, closer than θ_C = 2. "
+            "The result: 2 clusters with 1 and 1 samples. Centres 1 and 2 end 1 apart, closer than θ_C = 2. "
             "It is at rest after 4 of 9 iterations.",
         ],
     ),
@@ -137,7 +138,7 @@ TOLD = [
         [
             f"Iteration 1 of 3. {SMALL}{HALF}None meets the condition. No two centres are closer than θ_C = 2.",
             f"Iteration 2 of 3. {HALF}Cluster 1 is, with σ_j = 0.5 > θ_S = 0.25.",
-            f"Iteration 3 of 3. {SMALL}It is the last one, which only moves the centres.",
+            f"Iteration 3 of 3. {SMALL}The iteration is the last, and only moves the centres.",
             "The result: one cluster with 2 samples.",
         ],
     ),

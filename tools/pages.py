@@ -28,14 +28,15 @@ DATA = "_data"  # folder of the built book
 
 
 @cache
-def figures(path: Path) -> dict[int, tuple[str, str]]:
-    """Name and CSV text of the figure of each cell of a notebook that shows one, by the number of the cell."""
+def figures(path: Path) -> dict[int, tuple[str, str, str]]:
+    """Name, CSV text and kind of the figure of each cell of a notebook that shows one, by the number of the cell."""
     found = {}
     for number, cell in enumerate(nbformat.read(path, as_version=4).cells):
         texts = [o.data["text/csv"] for o in cell.get("outputs", []) if "text/csv" in o.get("data", {})]
         if texts:
             name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name", f"{path.stem}-{number}")
-            found[number] = (name, "".join(texts))
+            moves = any("application/vnd.jupyter.widget-view+json" in o.get("data", {}) for o in cell.outputs)
+            found[number] = (name, "".join(texts), "still picture" if moves else "figure")
     return found
 
 
@@ -48,13 +49,12 @@ def offer_data(app: Sphinx, doctree: nodes.document, page: str) -> None:
     for cell in list(doctree.findall(lambda node: "cell_index" in getattr(node, "attributes", {}))):
         pictures = list(cell.findall(nodes.image))
         if cell["cell_index"] in shown and pictures:
-            name, text = shown[cell["cell_index"]]
-            _under(pictures[-1], _link(app, page, name, len(text)))
+            _under(pictures[-1], _link(page, *shown[cell["cell_index"]]))
 
 
-def _link(app: Sphinx, page: str, name: str, size: int) -> nodes.raw:
+def _link(page: str, name: str, text: str, kind: str) -> nodes.raw:
     to = posixpath.relpath(f"{DATA}/{posixpath.basename(page)}/{name}.csv", posixpath.dirname(page))
-    words = f"Data of the figure: {name}.csv ({max(1, round(size / 1000))} kB)"
+    words = f"Data of the {kind}: {name}.csv ({max(1, round(len(text) / 1000))} kB)"
     return nodes.raw(
         "", f'<p class="figure-data"><a href="{escape(to)}" download>{escape(words)}</a></p>', format="html"
     )
@@ -74,7 +74,7 @@ def write_data(app: Sphinx, error: Exception | None) -> None:
         return
     for path in _notebooks(app):
         folder = Path(app.outdir) / DATA / path.stem
-        for name, text in figures(path).values():
+        for name, text, _ in figures(path).values():
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{name}.csv").write_text(text, encoding="utf-8")
         for rows in results(path.stem):
@@ -123,6 +123,7 @@ def foot(page: str, title: str, year: str, address: str) -> str:
     where = f' <a href="{escape(url)}">{escape(url)}</a>.' if url else ""
     text = f"{escape(authors)} ({year}). <cite>{title}</cite>. In: <cite>{book}</cite>, version {version}.{where}"
     paper = next(r for r in cite["references"] if r.get("doi"))
+    who = "; ".join(f"{a['family-names']}, {a['given-names']}" for a in paper["authors"])
     doi = f'<a href="https://doi.org/{paper["doi"]}">doi {paper["doi"]}</a>'
     entry = {"author": f"{{{authors}}}", "title": plain(title), "booktitle": cite["title"], "year": year}
     entry |= {"version": version} | ({"url": url} if url else {})
@@ -130,7 +131,8 @@ def foot(page: str, title: str, year: str, address: str) -> str:
     bibtex = escape(f"@incollection{{errref-{chapter},\n{lines}}}")
     return (
         f'<footer class="page-foot" aria-label="About this page"><ul>{rows}<li>Cite this page: {text}</li>'
-        f"<li>Cite the paper with it: {escape(paper['title'])} ({paper['year']}), {doi}.</li></ul>"
+        f"<li>Cite the paper with it: {who} ({paper['year']}). <cite>{escape(paper['title'])}</cite>. "
+        f"{paper['notes']}, {doi}.</li></ul>"
         f"<details><summary>This page for BibTeX</summary><pre>{bibtex}</pre></details></footer>"
     )
 

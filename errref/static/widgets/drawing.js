@@ -273,7 +273,8 @@ export function button(words, onClick) {
   return { root, show: (now) => write(root, now) };
 }
 
-// A button that plays and pauses: while it plays, `onTick` is called every so many milliseconds until it returns false.
+// A button that plays and pauses: while it plays, `onTick` is called at once and every so many milliseconds, until it
+// returns false.
 // `onPause` is called when it has ended, or was paused.
 export function player(milliseconds, onTick, onPause = () => {}) {
   let timer = 0;
@@ -284,8 +285,10 @@ export function player(milliseconds, onTick, onPause = () => {}) {
     show("play");
   };
   const play = () => {
-    timer = setInterval(() => onTick() || pause(), milliseconds);
+    const tick = () => onTick() || pause();
+    timer = setInterval(tick, milliseconds);
     show("pause");
+    tick();
   };
   const { root, show } = button("play", () => (timer ? pause() : play()));
   return { root, pause, playing: () => timer !== 0 };

@@ -135,7 +135,7 @@ class View {
   showCase(number) {
     const { words } = this.answer(number), cluster = this.cases.clusters[number];
     const near = cluster ? `nearest cluster: ${cluster}` : "no error case, so no cluster";
-    const facts = [`${this.set.source} image, index ${this.fixed.cases.index[number]}`, `label: ${this.label(number)}`, near, words];
+    const facts = [`${this.set.source} image ${this.fixed.cases.index[number]} of this run`, `label: ${this.label(number)}`, near, words];
     this.picture(number, this.large);
     this.facts.replaceChildren(...facts.map((fact) => element("li", {}, fact)));
     this.drawChart(number);

@@ -52,7 +52,7 @@ class View {
 
   // The three plots of a stage. Steps run upwards in the second, and to the right in the third, where one can point at one.
   column(stage) {
-    const x = this.fixed.x_range, steps = [0.8 * this.stops[1], 1.2 * this.stops[this.last]], layers = ["course", "now"], left = 38;
+    const x = this.fixed.x_range, steps = [0.8 * this.stops[1], 1.2 * this.stops[this.last]], layers = ["course", "now"], left = 44;
     const marks = ["outside", "target", "other", "answer", "errors", "gate", "units"];
     const fit = new Plot(NOTHING, marks, x, [-1, 1], { size: { left } });
     const traces = new Plot(NOTHING, ["outside", ...layers], x, steps, { log: "y", size: { left, height: 150 } });
@@ -141,7 +141,6 @@ class View {
     const all = this.lossCurve(right.losses, curves.system, { stroke: colours.reflection, "stroke-width": 2.5, ...ON_TESTS });
     left.losses.draw("course", own(left.losses, 0), this.lossCurve(left.losses, curves.test, { stroke: this.colour(0), ...ON_TESTS }));
     right.losses.draw("course", base, ...experts.map((k) => own(right.losses, k)), all);
-    this.explain();
     this.progress.hidden = current;
     Object.assign(this.root.dataset, { milliseconds: record.milliseconds.toFixed(1), state: current ? "shown" : "training" });
     this.showMoment();
@@ -190,6 +189,7 @@ class View {
     this.showNetworks(left, [0], g, { "stroke-width": 2 });
     this.showNetworks(right, trained ? experts : [], s, { "stroke-opacity": 0.35 });
     this.showErrorCases(worst[g], trained);
+    this.explain(trained);
     this.showAnswers(trained ? s : null);
     this.showLosses(left, g, [[curves.own[0], 0], [curves.test, 0]]);
     this.showLosses(right, s, trained ? [...experts.map((k) => [curves.own[k], k]), [curves.system, null]] : []);
@@ -279,20 +279,22 @@ class View {
     right.losses.describe(`Losses, step by step; ${after(s)}: ${losses}.`);
   }
 
-  explain() {
+  explain(trained) {
     const { experts, samples } = this.record, { colours } = this.fixed, sizes = (k) => samples.routes.filter((route) => route === k).length;
     const lines = "breakpoints: full while the unit bends, dotted while it is on at all samples, dashed while it is dead";
     this.left.keys.replaceChildren(
       legend(TARGET, "target"),
       legend(this.colour(0), "general network"),
       legend(this.colour(0), "its loss on the test points", "dashed"),
-      element("li", {}, "dots: error cases if training stopped here; hollow if they are none at the end"),
+      element("li", {}, trained ? "dots: error cases, in the colours of their clusters" : "dots: error cases if training stopped here; hollow if they are none at the end"),
       element("li", {}, lines),
     );
     this.right.keys.replaceChildren(
-      legend(this.colour(0), "G: general network, and its loss at the end", "dashed"),
+      legend(this.colour(0), "G: general network"),
+      legend(this.colour(0), "its loss on the test points at the end", "dashed"),
       ...experts.map((k) => legend(this.colour(k), `${k}: expert ${k}, ${sizes(k)} samples`)),
       legend(colours.reflection, "loss of the whole system on the test points", "dashed"),
+      element("li", {}, "full lines of losses: on a network's own samples"),
       element("li", {}, "band: who answers"),
     );
   }

@@ -95,7 +95,7 @@ class View {
       error
         ? plot.sign("cross", x, y, 5, { stroke: reflection, "stroke-width": 3, class: "errref-wrong" })
         : plot.mark(x, y, { r: 4.5, fill: TARGET, class: "errref-right" }),
-      ...(times > 1 ? [plot.words(x, y, `${times} ×`, [0, 18], { "text-anchor": "middle" })] : []),
+      ...(times > 1 ? [plot.words(x, y, `${times} ×`, [-9, 4], { "text-anchor": "end" })] : []),
     ]));
   }
 

@@ -97,10 +97,8 @@ class View {
   }
 
   clear() {
-    for (const plot of [this.map, this.counts]) {
-      for (const layer of plot.layers.keys()) plot.draw(layer);
-      plot.describe("Nothing can be clustered with these settings.");
-    }
+    for (const plot of [this.map, this.counts]) plot.clear("Nothing can be clustered with these settings.");
+    for (const key of this.keys) key.replaceChildren();
     this.table.show([""], []);
   }
 
@@ -320,11 +318,11 @@ function told(stage, limits, last) {
     words.push(`Cluster ${numbers[j] + 1} has ${size}, fewer than θ_N = ${min_samples}: discarded.`);
   }
   if (sizes[kept[0]] < min_samples) words.push(`All are smaller than θ_N = ${min_samples}, so the largest stays.`);
-  if (iteration === max_iter) return [...words, "It is the last one, which only moves the centres."];
+  if (iteration === max_iter) return [...words, "The iteration is the last, and only moves the centres."];
   const few = 2 * count <= K;
   if (few) words.push(`N_c = ${count} ≤ K/2: wide clusters may be split.`);
-  else if (iteration % 2 === 0) words.push(`It is even, and N_c = ${count} > K/2: nothing is split.`);
-  else if (stds) words.push(`It is odd, and N_c = ${count} < 2K: wide clusters may be split.`);
+  else if (iteration % 2 === 0) words.push(`The iteration is even, and N_c = ${count} > K/2: nothing is split.`);
+  else if (stds) words.push(`The iteration is odd, and N_c = ${count} < 2K: wide clusters may be split.`);
   else words.push(`N_c = ${count} ≥ 2K: nothing is split.`);
   if (stds) words.push(...split.map((k) => whySplit(stage, limits, k, few)));
   if (stds && !split.length) words.push("None meets the condition.");
@@ -354,7 +352,7 @@ function whyLumped({ kept, numbers, moved, considered, lumped }, { min_distance,
 
 function theResult({ start, sizes }, { min_distance, max_iter }, last) {
   const count = start.length, clusters = count === 1 ? "one cluster" : `${count} clusters`;
-  const words = [`The result: ${clusters} with ${sizes.join(", ")} samples.`];
+  const words = [`The result: ${clusters} with ${listed(sizes)} samples.`];
   const close = (a, b) => apart(a, b) < min_distance * (1 - 1e-9); // what rounding makes is no difference
   for (let i = 0; i < count; i++)
     for (let j = i + 1; j < count; j++)
@@ -408,7 +406,7 @@ function symbolic(words) {
 
 // All controls; `show` sets them to some settings.
 function controls({ examples, symbols }, change, { go, by, player, name }) {
-  const own = (value) => (value === null ? "default" : short(value)), starts = (seed) => (seed === null ? "chapter" : String(seed));
+  const own = (value) => (value === null ? "default" : short(value)), starts = (seed) => (seed === null ? "chapter's" : `seed ${seed}`);
   const lists = { n_clusters: range(1, 8, 1), min_samples: range(1, 20, 1), max_merges: range(0, 4, 1), max_iter: range(1, 20, 1) };
   Object.assign(lists, { max_std: [null], min_distance: [null], split_fraction: range(0.1, 1, 0.1) });
   const sliders = Object.fromEntries(symbols.map(([parameter, symbol]) => {
@@ -417,7 +415,7 @@ function controls({ examples, symbols }, change, { go, by, player, name }) {
   }));
   const pick = (picked) => change({ samples: picked, iteration: 1, ...examples.find((example) => example.name === picked).settings });
   const samples = choice("samples", examples.map((example) => [example.name, example.name]), pick);
-  const start = slider("start (seed)", [null, ...range(0, 20, 1)], starts, (seed) => change({ seed }));
+  const start = slider("start", [null, ...range(0, 20, 1)], starts, (seed) => change({ seed }));
   const iteration = slider("iteration", [1], name, go);
   const buttons = [button("previous", () => by(-1)), player, button("next", () => by(1))];
   const { n_clusters, min_samples, max_std, min_distance, max_merges, max_iter, split_fraction } = sliders;
@@ -439,4 +437,9 @@ function controls({ examples, symbols }, change, { go, by, player, name }) {
     iteration.show(shown);
   };
   return { groups, steps, show, name };
+}
+
+// Numbers as a sentence lists them: 5, 3 and 2.
+function listed(numbers) {
+  return numbers.length < 2 ? numbers.join("") : `${numbers.slice(0, -1).join(", ")} and ${numbers.at(-1)}`;
 }

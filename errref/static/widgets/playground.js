@@ -115,7 +115,7 @@ class View {
   showSystem(system, current) {
     Object.assign(this, { system, shown: system.id });
     const { x, y, each, who, samples, labels, centers, losses, milliseconds, size, drawn } = system;
-    const range = padded(drawn ? [...y, -HIGHEST, HIGHEST] : y);
+    const range = drawn && y.every((value) => Math.abs(value) <= HIGHEST) ? [-1.1 * HIGHEST, 1.1 * HIGHEST] : padded(y);
     for (const plot of [this.before, this.after]) {
       plot.setRanges([-1, 1], range);
       plot.draw("target", thin(plot, x, y, { stroke: TARGET, "stroke-width": 5, "stroke-opacity": 0.25 }));

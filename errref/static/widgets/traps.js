@@ -259,10 +259,11 @@ class View {
   verdict({ loss, norm }) {
     const { near, tiny, far } = this.fixed, steps = counted(this.last);
     if (this.gone) return `These steps are too large: after ${steps} of them a weight is beyond ${counted(far)}.`;
+    const half = this.data.half_width, off = this.path[this.last].some((w) => Math.abs(w) > half) ? " The ball has left the map." : "";
     const numbers = `loss ${short(loss)}, norm of the gradient ${short(norm)}`;
     if (this.arrived) return `After ${steps} steps the ball is at the best fit (to ${near}): ${numbers}.`;
     const ended = norm < tiny ? " The gradient is tiny: descent has ended." : "";
-    return `After ${steps} steps the ball is not at the best fit: ${numbers}; the lowest loss is ${short(this.data.best.loss)}.${ended}`;
+    return `After ${steps} steps the ball is not at the best fit: ${numbers}; the lowest loss is ${short(this.data.best.loss)}.${off}${ended}`;
   }
 
   describe(t, now, end) {
