@@ -164,7 +164,7 @@ def test_a_function_is_drawn_with_the_pointer_and_with_keys(address, chromium):
         unit = box["width"] / 360  # of a picture of 360 by 230, whose axes span 318 by 198 from (34, 8)
 
         def spot(x, y):
-            return box["x"] + unit * (34 + 318 * (x + 1) / 2), box["y"] + unit * (8 + 198 * (1.95 - y) / 4.26)
+            return box["x"] + unit * (34 + 318 * (x + 1) / 2), box["y"] + unit * (8 + 198 * (1.65 - y) / 3.3)
 
         tab.mouse.move(*spot(-0.5, 0.8))
         tab.mouse.down()
@@ -182,7 +182,7 @@ def test_a_function_is_drawn_with_the_pointer_and_with_keys(address, chromium):
             tab.keyboard.press("ArrowRight")
         knots = np.linspace(-1, 1, KNOTS)
         expected = np.where(np.abs(knots) <= 0.5, -1.6 * knots, FUNCTIONS["jump-piecewise"](knots).clip(-1.5, 1.5))
-        np.testing.assert_allclose(heights, expected, rtol=0, atol=0.05)  # a pixel is up to 0.03 high
+        np.testing.assert_allclose(heights, expected, rtol=0, atol=0.05)  # a pixel is 0.02 high
         settle(tab)
         common = {"function": "drawn", "steps": 1000, "learning_rate": 1e-2}
         agrees(tab, Playground(**common, drawn=heights))
@@ -190,7 +190,7 @@ def test_a_function_is_drawn_with_the_pointer_and_with_keys(address, chromium):
         press(tab, "height there", "End", 1)
         settle(tab)
         agrees(tab, Playground(**common, drawn=[1.5, *heights[1:]]))
-        assert curve_at(tab, 0, "target", -1) == pytest.approx(0.45 / 4.26, abs=0.01)
+        assert curve_at(tab, 0, "target", -1) == pytest.approx(0.15 / 3.3, abs=0.01)
         control(tab, "function").select_option("cubic")
         tab.locator(".errref-widget figure > svg").nth(0).click()
         assert tab.evaluate("window.held") == 1, "a page is scrolled with the finger where nothing is drawn"
