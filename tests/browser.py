@@ -9,9 +9,12 @@ import threading
 
 import nbformat
 import numpy as np
+import pytest
 
 from tests.conftest import ROOT
 
+# Every figure is driven from a file in `make test`, and over http in `make test-long`; tests/test_pages.py opens it so.
+SCHEMES = [pytest.param("http", marks=pytest.mark.long), "file"]
 PATIENCE = 120_000  # milliseconds that a busy machine may take for what takes a laptop a tenth of a second
 
 

@@ -75,28 +75,6 @@ def chromium():
 
 
 @pytest.fixture(scope="session")
-def book_of(tmp_path_factory):
-    """Build a book of some chapters alone, as they are stored, with the settings of the whole; returns its pages."""
-
-    def build(*chapters):
-        folder = tmp_path_factory.mktemp("book")
-        shutil.copy(ROOT / "_config.yml", folder)
-        (folder / "tools").symlink_to(ROOT / "tools")
-        shutil.copytree(ROOT / "book" / "_static", folder / "book" / "_static")
-        for name in (*(f"{chapter}.ipynb" for chapter in chapters), "references.bib"):
-            shutil.copy(ROOT / "book" / name, folder / "book")
-        (folder / "book" / "front.md").write_text("# Front\n")
-        files = "".join(f"  - file: book/{chapter}\n" for chapter in chapters)
-        (folder / "_toc.yml").write_text(f"format: jb-book\nroot: book/front\nchapters:\n{files}")
-        command = [Path(sys.executable).with_name("jupyter-book"), "build", folder, "--quiet"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr[-2000:]
-        return folder / "_build" / "html" / "book"
-
-    return build
-
-
-@pytest.fixture(scope="session")
 def whole_book(tmp_path_factory):
     """Build the whole book as it is stored; returns the folder of the site."""
     folder = tmp_path_factory.mktemp("whole")

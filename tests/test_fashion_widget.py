@@ -12,7 +12,7 @@ from errref.figures import COLOURS
 from errref.figures import fashion as draw
 from errref.protocols import Look
 from errref.widgets.fashion import PROTOCOLS, SETS, Cases, first_right
-from tests.browser import contrast, control, listen, opened, page_of, page_with, state_of, stored
+from tests.browser import SCHEMES, contrast, control, listen, opened, page_of, page_with, state_of, stored
 
 # -- the values --------------------------------------------------------------------------------------------------------
 
@@ -201,11 +201,11 @@ def state():
 
 
 @pytest.fixture(scope="module")
-def folder(book_of):
-    return book_of("fashion")
+def folder(whole_book):
+    return whole_book / "book"
 
 
-@pytest.fixture(params=["http", "file"])
+@pytest.fixture(params=SCHEMES)
 def address(request, folder):
     with page_of(folder, "fashion", request.param) as page:
         yield page

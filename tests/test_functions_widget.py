@@ -17,7 +17,7 @@ from errref.networks import ReluRegressor
 from errref.reflection import ErrorReflectionRegressor
 from errref.widgets import script
 from errref.widgets.functions import STEPS, X_RANGE, Training, unit_states
-from tests.browser import control, listen, opened, page_of, press
+from tests.browser import SCHEMES, control, listen, opened, page_of, press
 from tests.test_javascript import FINISH, flat
 
 X_TEST = even(functions.TEST_SAMPLES)
@@ -177,11 +177,11 @@ def test_a_whole_training_ends_at_the_losses_of_python(javascript):
 
 
 @pytest.fixture(scope="module")
-def folder(book_of):
-    return book_of("functions")
+def folder(whole_book):
+    return whole_book / "book"
 
 
-@pytest.fixture(params=["http", "file"])
+@pytest.fixture(params=SCHEMES)
 def tab(request, folder, chromium):
     """The page, with the system of its first state trained."""
     with page_of(folder, "functions", request.param) as address, opened(chromium, address) as tab:

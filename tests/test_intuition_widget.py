@@ -9,7 +9,7 @@ import traitlets
 from errref.experiments.intuition import LOSSES, Step, steps
 from errref.figures.intuition import B_RANGE
 from errref.widgets.intuition import MOST, PLACES, Trap, place, samples
-from tests.browser import control, opened, page_of, press
+from tests.browser import SCHEMES, control, opened, page_of, press
 
 FIGURES = ".errref-widget figure > svg"
 INNER = (318, 198)  # of a picture of 360 by 230, from (34, 8) on
@@ -89,9 +89,9 @@ def test_the_script_is_given_every_step():
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=["http", "file"])
-def address(request, book_of):
-    with page_of(book_of("intuition"), "intuition", request.param) as page:
+@pytest.fixture(scope="module", params=SCHEMES)
+def address(request, whole_book):
+    with page_of(whole_book / "book", "intuition", request.param) as page:
         yield page
 
 

@@ -11,7 +11,7 @@ from errref.figures import isodata as draw
 from errref.isodata import Isodata, _assign
 from errref.widgets import script
 from errref.widgets.isodata import EXAMPLES, SYMBOLS, Iterations, error_cases
-from tests.browser import control, opened, page_of, press
+from tests.browser import SCHEMES, control, opened, page_of, press
 from tests.test_isodata_chapter import PLANE, SIX, SIX_SETTINGS, TWO, TWO_SETTINGS
 from tests.test_javascript import clusterings
 
@@ -171,9 +171,9 @@ def test_what_is_told_by_hand(shown, words, javascript):
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=["http", "file"])
-def address(request, book_of):
-    with page_of(book_of("isodata"), "isodata", request.param) as page:
+@pytest.fixture(scope="module", params=SCHEMES)
+def address(request, whole_book):
+    with page_of(whole_book / "book", "isodata", request.param) as page:
         yield page
 
 
@@ -323,7 +323,9 @@ class Expected:
 
 
 def knob(tab, name):
-    """The slider of a parameter; its label has a symbol before the name."""
+    """The slider of a parameter; its label has a symbol before the name. A seed is a start."""
+    if name == "seed":
+        return control(tab, "start")
     return tab.locator(".errref-control", has_text=name).locator("input")
 
 

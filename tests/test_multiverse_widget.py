@@ -15,7 +15,7 @@ from errref.experiments.multiverse import CHOICE_SETS, FACTORS, LOSSES, design, 
 from errref.figures.multiverse import LEFT
 from errref.widgets import script
 from errref.widgets.multiverse import GROUPS, Choices, numbered, packed
-from tests.browser import control, opened, page_of, press, state_of, stored
+from tests.browser import SCHEMES, control, opened, page_of, press, state_of, stored
 
 LOW, HIGH = LEFT[-1] / 3, 3 * LEFT[0]
 SHARES, SEEDS, BASES = 0.03, 0.09, 0.07  # how well the page says that it keeps them
@@ -180,11 +180,11 @@ def test_seeds_and_base_losses_are_kept_within_what_is_said(kept, recorded):
 
 
 @pytest.fixture(scope="module")
-def folder(book_of):
-    return book_of("multiverse")
+def folder(whole_book):
+    return whole_book / "book"
 
 
-@pytest.fixture(params=["http", "file"])
+@pytest.fixture(params=SCHEMES)
 def tab(request, folder, chromium):
     with page_of(folder, "multiverse", request.param) as address, opened(chromium, address) as tab:
         tab.locator(".errref-matches path").wait_for(state="attached")

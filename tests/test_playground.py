@@ -14,7 +14,7 @@ from errref.isodata import Isodata
 from errref.networks import ReluRegressor
 from errref.reflection import ErrorReflectionRegressor
 from errref.widgets.playground import KNOTS, Playground, above_rms
-from tests.browser import PATIENCE, contrast, control, listen, opened, page_of, page_with, press, state_of
+from tests.browser import PATIENCE, SCHEMES, contrast, control, listen, opened, page_of, page_with, press, state_of
 
 X_TEST = even(TEST_SAMPLES)
 TRAINED = '[data-state="system"], [data-state="rival"]'
@@ -69,9 +69,9 @@ def test_values_that_cannot_be_are_refused(wrong):
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=["http", "file"])
-def address(request, book_of):
-    with page_of(book_of("playground"), "playground", request.param) as page:
+@pytest.fixture(scope="module", params=SCHEMES)
+def address(request, whole_book):
+    with page_of(whole_book / "book", "playground", request.param) as page:
         yield page
 
 

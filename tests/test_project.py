@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import json
+import os
 import re
 import subprocess
 import sys
@@ -249,6 +250,7 @@ def test_an_installed_command_has_the_ledger_and_the_rows(installed, tmp_path):
         "import errref, sys; from errref.cli import main; print(errref.__file__); sys.exit(main(['claims', '--json']))"
     )
     environment = {"PYTHONPATH": str(installed), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    environment |= {name: value for name, value in os.environ.items() if name.startswith("NPY_")}  # the same numerics
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
     file, _, found = done.stdout.partition("\n")
     assert done.returncode == 0 and Path(file).is_relative_to(installed), done.stderr

@@ -10,7 +10,7 @@ from errref.experiments.traps import TINY
 from errref.landscapes import NEAR, RATE, SURFACES, descend
 from errref.widgets import script
 from errref.widgets.traps import FAR, SIZES, STARTS, Descent, lowest
-from tests.browser import control, listen, opened, page_of, press
+from tests.browser import SCHEMES, control, listen, opened, page_of, press
 
 SCRIPT = script("widgets/traps.js")
 SIDE = 312  # of the map and of the plot of samples, in units of their pictures
@@ -153,15 +153,15 @@ def test_the_ball_is_shown_at_ever_fewer_steps(javascript):
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=["http", "file"])
+@pytest.fixture(scope="module", params=SCHEMES)
 def address(request, built):
     with page_of(built, "traps", request.param) as page:
         yield page
 
 
 @pytest.fixture(scope="module")
-def built(book_of):
-    return book_of("traps")
+def built(whole_book):
+    return whole_book / "book"
 
 
 def pixels(ball, weights):

@@ -55,8 +55,8 @@ def test_a_script_holds_what_its_modules_import_before_them():
 
 
 @pytest.fixture(scope="module")
-def folder(book_of):
-    return book_of(*CHAPTERS)
+def folder(whole_book):
+    return whole_book / "book"
 
 
 @pytest.fixture(params=CHAPTERS)
