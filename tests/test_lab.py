@@ -73,7 +73,7 @@ FASHION = pytest.mark.skipif(available("fashion-mnist") is None, reason="Fashion
 CHAPTERS = [
     pytest.param("playground", "play", "seed", "seed", "ArrowRight", 1, 7, "7"),
     pytest.param("intuition", "Trap", "copies", "copies of x = 1", "ArrowRight", 2, 5, "5 ×"),
-    pytest.param("isodata", "steps", "seed", "start (seed)", "ArrowRight", 0, 7, "7"),
+    pytest.param("isodata", "steps", "seed", "start", "ArrowRight", 0, 7, "seed 7"),
     pytest.param("functions", "Training", "seed", "seed", "Home", 0, 3, "3", marks=LONG),
     pytest.param("traps", "ball", "rate", "step size", "ArrowRight", 0.1, 0.02, "0.02", marks=LONG),
     pytest.param("multiverse", "picks", "loss", "loss", "End", "largest", "training", "training", marks=LONG),
