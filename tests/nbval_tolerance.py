@@ -30,7 +30,8 @@ from errref.provenance import numerics
 RTOL, ATOL = 1e-5, 1e-12
 LOSS_FACTOR, NO_LOSS = 10**0.05, 1e-6
 NEEDS = {"fashion": ("fashion-mnist",)}  # data sets that a chapter trains on, by chapter
-PICTURES = ("image/svg+xml", "image/png", "image/jpeg", "application/vnd.jupyter.widget-view+json")
+# What a figure shows, as a picture or as numbers: some show seconds; what a text says of a figure is printed beside it.
+PICTURES = ("image/svg+xml", "image/png", "image/jpeg", "text/csv", "application/vnd.jupyter.widget-view+json")
 
 # A float has a decimal point or an exponent, and is no part of a name or a version.
 NUMBER = r"(?<![\w.])[-+]?(?:\d+\.\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+)(?!\d|\.\d)"

@@ -330,9 +330,9 @@ def test_pointing_in_the_losses_goes_to_that_step_of_that_stage(tab):
         area = plots.plots.nth(plot)
         area.scroll_into_view_if_needed()
         box = area.bounding_box()
-        unit = box["width"] / 360  # of a picture of 360 by 170, whose axes span 314 by 138 from (38, 8)
+        unit = box["width"] / 360  # of a picture of 360 by 170, whose axes span 308 by 138 from (44, 8)
         low, high = 0.8 * STEPS[1], 1.2 * END
-        at = box["x"] + unit * (38 + 314 * math.log(step / low) / math.log(high / low))
+        at = box["x"] + unit * (44 + 308 * math.log(step / low) / math.log(high / low))
         tab.mouse.move(box["x"] + unit * 100, box["y"] + unit * 60)
         tab.mouse.down()
         tab.mouse.move(at, box["y"] + unit * 80, steps=4)
