@@ -345,7 +345,7 @@ def test_pointing_in_the_losses_goes_to_that_step_of_that_stage(tab):
         assert len(marks) == (2 if stage == "general" else 1 + len(Training().system.experts_))
         curves = [d for (d,) in plots.shapes(plot, ".errref-course path", "d")]
         for cx, cy, value in marks:
-            assert float(cx) == pytest.approx(314 * math.log(step / low) / math.log(high / low), abs=0.1)
+            assert float(cx) == pytest.approx(308 * math.log(step / low) / math.log(high / low), abs=0.1)
             assert any(f"L{cx},{cy}" in d for d in curves)
             assert plots.height(plot, float(value), np.log10) == pytest.approx(float(cy), abs=0.2)
 
