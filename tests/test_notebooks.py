@@ -77,17 +77,26 @@ def floats(text):
                 continue
 
 
+def shifted(text, how):
+    """The same text with one float moved by twice its tolerance, for each float and either direction."""
+    for start, end, value in floats(text):
+        below, above = tolerance(value, **how)
+        for other in (value - 2 * below, value + 2 * above):
+            yield f"{text[:start]}{other!r}{text[end:]}"
+
+
 @chapter
 def test_every_stored_float_is_caught_when_shifted_by_twice_its_tolerance(path):
+    """Each float within its line; the last one of a text within the whole text, which may hold thousands."""
     for cell in code_cells(path):
         how = settings(cell.metadata.get("tags", []))
         for text in (text for output in cell.outputs for text in texts(output)):
             assert close(text, text, **how)
-            for start, end, value in floats(text):
-                below, above = tolerance(value, **how)
-                for shifted in (value - 2 * below, value + 2 * above):
-                    edited = f"{text[:start]}{shifted!r}{text[end:]}"
-                    assert not close(text, edited, **how), f"{text[start - 20 : end + 20]} -> {shifted}"
+            for line in text.splitlines():
+                for edited in shifted(line, how):
+                    assert not close(line, edited, **how), f"{line} -> {edited}"
+            head, _, last = text.rstrip("\n").rpartition("\n")
+            assert not any(close(text, f"{head}\n{edited}", **how) for edited in shifted(last, how))
 
 
 # -- every recorded row ------------------------------------------------------------------------------------------------
