@@ -9,6 +9,7 @@ A large file can be packed, into one that ends in ``.gz``; what is recorded afte
 from __future__ import annotations
 
 import gzip
+import re
 import secrets
 import time
 from collections.abc import Iterable
@@ -44,6 +45,8 @@ def packaged(*parts: str) -> Path:
 
 def results_file(name: str, folder: str | Path | None = None) -> Path:
     """Where the rows of an experiment are kept: ``results/NAME.jsonl`` of the project, or of another folder."""
+    if not re.fullmatch(r"\w[\w-]{0,99}", name):  # so that no name leads out of the folder
+        raise RecordError(f"{name!r} is no name of an experiment: letters, digits, - and _ make one, 100 at most.")
     return (packaged("results") if folder is None else Path(folder)) / f"{name}.jsonl"
 
 
