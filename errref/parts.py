@@ -1,10 +1,12 @@
 """The parts of a model that is made of models: cloned with seeds of their own, and asked."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import column_or_1d, get_tags
+from sklearn.utils.validation import _num_samples
 
 
 def part(estimator, default, seed: int | None, key: int | None = None) -> Any:
@@ -29,3 +31,25 @@ def has_proba(model) -> bool:
     """Whether all networks of a model know probabilities; before they are trained, what its ``estimator`` tells."""
     networks = getattr(model, "networks_", [model.estimator])
     return all(hasattr(network, "predict_proba") or not hasattr(network, "fit") for network in networks)
+
+
+def filled(X) -> Any:
+    """Refuse X without a sample, which not every part does in words."""
+    if not _num_samples(X):
+        raise ValueError("X has no samples; give it one at least.")
+    return X
+
+
+def folds(cv: Any, n_samples: int) -> Any:
+    """What scikit-learn takes as ``cv``; an iterable as the list of its pairs of index arrays."""
+    if isinstance(cv, str) or hasattr(cv, "split") or not isinstance(cv, Iterable):
+        return cv  # which scikit-learn checks by itself
+    pairs = list(cv)
+    if not pairs or not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
+        raise ValueError(
+            "cv holds something else than pairs (train, test) of index arrays; give it those, or a number."
+        )
+    for indices in (np.asarray(part) for pair in pairs for part in pair):
+        if indices.ndim != 1 or indices.dtype.kind not in "iu" or not np.isin(indices, np.arange(n_samples)).all():
+            raise ValueError(f"cv holds something else than arrays of the indices 0 to {n_samples - 1} of the samples.")
+    return pairs

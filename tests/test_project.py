@@ -306,7 +306,8 @@ def test_the_wheel_works_in_an_empty_environment(version, wheel, tmp_path):
     home, bin = tmp_path / "home", tmp_path / "venv" / "bin"
     home.mkdir()
     kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "NPY_", "SSL_"))}
-    environment = {**kept, "PATH": f"{bin}:/usr/bin:/bin", "HOME": str(home)}
+    # one thread: on a busy machine the threads of OpenMP wait for each other, up to a hundred times as long
+    environment = {**kept, "PATH": f"{bin}:/usr/bin:/bin", "HOME": str(home), "OMP_NUM_THREADS": "1"}
 
     def run(*command, status=0):
         done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=900)

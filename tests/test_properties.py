@@ -419,7 +419,7 @@ def loaded(entries):
 
 def sentence_of(error):
     """Whether it says which claim, what is wrong, and (after a semicolon, or as what must be) how to mend it."""
-    return re.match(r"(Claim '.*'|Entry \d+ of the ledger|Line \d+ of the ledger|claims.yml)", str(error), re.DOTALL)
+    return re.match(r"(Claim ['\"].*|Entry \d+ of the ledger|Line \d+ of the ledger|claims.yml)", str(error), re.DOTALL)
 
 
 def rows_for(claim):
