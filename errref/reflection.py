@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from errref.isodata import Isodata
-from errref.parts import answer, filled, folds, has_proba, part
+from errref.parts import answer, as_array, filled, folds, has_proba, part
 
 
 class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
@@ -217,7 +217,7 @@ class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
         if self.errors is None or isinstance(self.errors, Real):
             residuals = self._residuals(y, prediction)
             return (residuals >= self.threshold_) & (residuals > 0)
-        mask = np.asarray(self.errors(y, prediction) if callable(self.errors) else self.errors)
+        mask = as_array(self.errors(y, prediction) if callable(self.errors) else self.errors, "errors")
         if mask.shape != y.shape or mask.dtype != bool:
             need = f"a boolean for each of {len(y)} samples: only a callable(y, prediction) can judge others"
             raise ValueError(f"errors has shape {mask.shape} and type {mask.dtype}, and needs {need}.")

@@ -69,11 +69,11 @@ def _decode(raw: str, place: str) -> dict[str, Any]:
         check = line.pop("check")
     except (ValueError, KeyError, AttributeError, TypeError):
         raise RecordError(f"{place}: this is not a recorded line; {mend}") from None
-    if not _is_whole(line):
-        raise RecordError(f"{place}: this is not a line that describes a run or holds a row; {mend}")
     as_written = _sealed(raw.rpartition(', "check": ')[0] + "}")
     if raw.rstrip("\r") != as_written and check != _hash(json.dumps(line, sort_keys=True)):  # as the first rows have it
         raise RecordError(f"{place}: the line was changed after it was recorded; {mend}")
+    if not _is_whole(line):
+        raise RecordError(f"{place}: this is no line that describes a run or holds a row; {mend}")
     return line
 
 
