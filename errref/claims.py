@@ -225,6 +225,10 @@ def derive(claim: Claim) -> list[Reading]:
     assert claim.rule is not None
     module, _, function = claim.rule["derivation"].partition(".")
     proof = getattr(experiments.load(module), function)()
+    steps = isinstance(proof, list) and all(
+        isinstance(s, dict) and {"reading", "value", "holds"} <= {*s} for s in proof
+    )
+    must(claim.id, steps, f"what {claim.rule['derivation']} returns is no list of readings; name another function.")
     return [Reading(step["reading"], step["value"], None, None, step["holds"]) for step in proof]
 
 

@@ -15,7 +15,6 @@ from errref import __version__, claims, datasets, digits, experiments, imagefile
 from errref.claims import Claim
 from errref.imagefiles import ImageSet
 from errref.ledger import readings
-from errref.networks import device_name, has_gpu
 from errref.records import Row
 
 AGREES, DISAGREES, USAGE, PENDING = 0, 1, 2, 3
@@ -157,7 +156,7 @@ def _run(given: argparse.Namespace) -> int:
     means = _means(given, module)
     rules = {name: claim.rule_hash for name, claim in claims.rules(claims.load(), given.name).items()}
     seeds = given.seeds or module.SEEDS
-    pending, device = _needing_gpu(module), device_name() if hasattr(module, "needs_gpu") else "cpu"
+    pending, device = _needing_gpu(module)
     work = [(config, seed) for seed in range(seeds) for config in module.configurations() if config not in pending]
     if pending:
         print(f"{len(pending)} configurations need a GPU and stay pending: {', '.join(map(str, pending))}")
@@ -187,11 +186,13 @@ def _means(given: argparse.Namespace, module: ModuleType) -> dict[str, Any]:
     return {"jobs": given.jobs, "processes": processes, "scheduler": given.scheduler, "progress": not given.quiet}
 
 
-def _needing_gpu(module: ModuleType) -> list[dict[str, Any]]:
-    """Configurations of an experiment that this machine cannot measure."""
-    if not hasattr(module, "needs_gpu") or has_gpu():
-        return []
-    return [config for config in module.configurations() if module.needs_gpu(config)]
+def _needing_gpu(module: ModuleType) -> tuple[list[dict[str, Any]], str]:
+    """Configurations of an experiment that this machine cannot measure, and the device that measures the others."""
+    if not hasattr(module, "needs_gpu"):
+        return [], "cpu"
+    from errref.networks import device_name, has_gpu  # here: with it come numba and scikit-learn, --help needs neither
+
+    return [] if has_gpu() else list(filter(module.needs_gpu, module.configurations())), device_name()
 
 
 def _check(given: argparse.Namespace) -> int:
@@ -231,7 +232,7 @@ def _measure(claim: Claim, taken: set[int], given: argparse.Namespace) -> list[R
     used = claims.sample(claim, [config for config in module.configurations() if claims.uses(claim, config)])
     if not used:
         raise ValueError(f"No configuration of {claim.experiment!r} is what claim {claim.id!r} selects; mend its rule.")
-    pending = _needing_gpu(module)
+    pending, _ = _needing_gpu(module)
     if pending and any(config in pending for config in used):
         print("  (what needs a GPU is pending: there is none here)")
     work = [(config, first + k) for k in range(given.seeds) for config in used if config not in pending]

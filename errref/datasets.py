@@ -13,6 +13,7 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import ArrayLike
 
+from errref.checks import numbers, whole
 from errref.imagesets import FASHION_CLASSES, IMAGE_SETS, Images, available, fashion_mnist, image_set, mnist_digits
 
 __all__ = [
@@ -130,6 +131,7 @@ def even(n_samples: int) -> Array:
     >>> even(4)
     array([-0.75, -0.25,  0.25,  0.75])
     """
+    n_samples = whole(n_samples, "n_samples", 1)
     return (np.arange(n_samples) + 0.5) * (2.0 / n_samples) - 1.0
 
 
@@ -211,7 +213,7 @@ def toy(zeros: Sequence[float] | Array = (-2, -1, 0)) -> tuple[Array, Array]:
     >>> X[:, 0], y
     (array([-2. , -1. ,  0. ,  1. ,  4. ,  4.5]), array([0., 0., 0., 1., 1., 1.]))
     """
-    zeros = np.asarray(zeros, dtype=float)
+    zeros = numbers(zeros, "zeros")
     if (zeros >= 1).any():
         raise ValueError(f"The target is 1 from x = 1 on: zeros must lie below 1, and the largest is {zeros.max():g}.")
     x = np.sort(np.concatenate([zeros, [1.0, 4.0, 4.5]]))

@@ -18,7 +18,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
 
-from errref.moments import Floats, Samples, prepare
+from errref.checks import positive, whole
+from errref.moments import Floats, Samples, network, prepare
 
 __all__ = ["Samples", "adam", "find_switch", "gradient", "kernel", "prepare", "schedule", "train", "train_many"]
 
@@ -197,7 +198,8 @@ def schedule(steps: int, learning_rate: float) -> tuple[Floats, Floats]:
     >>> step_sizes.round(4)
     array([0.0316, 0.0235, 0.0202])
     """
-    t = np.arange(1, steps + 1)
+    positive(learning_rate, "learning_rate")
+    t = np.arange(1, whole(steps, "steps", 0) + 1)
     root = np.sqrt(1 - BETA2**t)
     return learning_rate * root / (1 - BETA1**t), EPSILON * root
 
@@ -226,7 +228,7 @@ def gradient(samples: Samples, weights: ArrayLike) -> tuple[float, Floats]:
     >>> gradient(samples, [1, 0, 0.5, 0])  # of f(x) = relu(x) / 2
     (0.125, array([-0.25, -0.25, -0.5 , -0.5 ]))
     """
-    theta, losses, result = np.array(weights, dtype=np.float64), np.empty(1), np.empty(np.shape(weights))
+    theta, losses, result = network(weights), np.empty(1), np.empty(np.size(weights))
     _train(samples, np.empty(0), np.empty(0), theta, losses, result)
     return float(losses[0]), result
 
@@ -258,8 +260,9 @@ def train(samples: Samples, weights: ArrayLike, steps: int, learning_rate: float
     >>> losses.shape, bool(losses[-1] < 1e-3)
     ((2001,), True)
     """
-    trained, losses = np.array(weights, dtype=np.float64), np.empty(steps + 1)
-    _train(samples, *schedule(steps, learning_rate), trained, losses, np.empty_like(trained))
+    trained, how = network(weights), schedule(steps, learning_rate)
+    losses = np.empty(steps + 1)
+    _train(samples, *how, trained, losses, np.empty_like(trained))
     return trained, losses
 
 
@@ -290,9 +293,8 @@ def train_many(
     >>> bool(np.array_equal(weights[4], train(samples, starts[4], steps=100, learning_rate=1e-2)[0]))
     True
     """
-    trained = np.array(weights, dtype=np.float64)
+    trained, steps_and_epsilons = network(weights, 2), schedule(steps, learning_rate)
     losses, gradients = np.empty((len(trained), steps + 1)), np.empty_like(trained)
-    steps_and_epsilons = schedule(steps, learning_rate)
     with ThreadPoolExecutor(n_threads or os.cpu_count()) as pool:
         list(pool.map(partial(_train, samples, *steps_and_epsilons), trained, losses, gradients))
     return trained, losses

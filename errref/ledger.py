@@ -14,6 +14,7 @@ import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from inspect import isfunction, signature
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +97,8 @@ class Claim:
     @property
     def experiment(self) -> str | None:
         """Name of the experiment whose rows (or derivation) judge the claim; None while it has no rule."""
-        if self.rule is None:
-            return None
-        return self.rule["derivation"].split(".")[0] if "derivation" in self.rule else self.rule["experiment"]
+        rule = self.rule or {}
+        return rule["derivation"].split(".")[0] if "derivation" in rule else rule.get("experiment")
 
     @property
     def rule_hash(self) -> str:
@@ -110,7 +110,7 @@ class _Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc
     """YAML that refuses a key which stands twice; YAML itself keeps the last and says nothing."""
 
     def construct_mapping(self, node, deep=False):
-        keys = [key.value for key, _ in node.value]
+        keys = [pair[0].value for pair in node.value] if isinstance(node, yaml.MappingNode) else []
         for k, key in enumerate(keys):
             if key in keys[:k]:
                 line = node.value[k][0].start_mark.line + 1
@@ -145,15 +145,16 @@ def load(path: str | Path | None = None) -> dict[str, Claim]:
         entries = yaml.load(path.read_text(encoding="utf-8"), _Yaml)
     except (OSError, UnicodeDecodeError) as error:
         raise LedgerError(f"The ledger cannot be read ({error}); restore it from version control.") from None
-    except yaml.YAMLError as error:
+    except LedgerError:
+        raise
+    except Exception as error:  # a YAMLError, or what a value such as 2026-13-01 makes the constructors raise
         raise LedgerError(f"{path.name} is not YAML; mend it where it says: {' '.join(str(error).split())}") from None
     if not isinstance(entries, list):
         raise LedgerError(f"{path.name} must be a list of claims, each beginning with '- id: ...'.")
     claims: dict[str, Claim] = {}
     for place, entry in enumerate(entries, start=1):
         claim = _claim(entry, place)
-        if claim.id in claims:
-            raise LedgerError(f"Claim {claim.id!r} stands twice in the ledger; rename or remove one.")
+        must(claim.id, claim.id not in claims, "it stands twice in the ledger; rename or remove one.")
         claims[claim.id] = claim
     return claims
 
@@ -214,9 +215,7 @@ def _check_full(claim: Claim, full: Any) -> None:
     name = f"{claim.id}, full"
     shape = isinstance(full, dict) and set(full) == {"chapter", "rule"} and isinstance(full["rule"], dict)
     must(name, shape, "it must be a mapping {chapter: ..., rule: {...}}, and nothing else.")
-    must(
-        name, isinstance(full["chapter"], str) and bool(full["chapter"]), "its chapter must be text; put it in quotes."
-    )
+    must(name, isinstance(full["chapter"], str) and bool(full["chapter"]), "its chapter must be text, in quotes.")
     must(name, claim.kind in ("measured", "hypothesis"), f"a {claim.kind} claim cannot have it; remove it.")
     must(name, claim.rule is not None, "a second rule needs a first; add the rule, or make this one the rule.")
     _check_rule(name, full["rule"])
@@ -228,22 +227,21 @@ def _check_derivation(name: str, rule: dict[str, Any]) -> None:
     module, _, function = str(rule.get("derivation")).partition(".")
     must(name, set(rule) == {"derivation"}, "it is derived, so its rule is 'derivation: EXPERIMENT.FUNCTION' alone.")
     _known(name, "experiment", [module], experiments.NAMES)
-    known = callable(getattr(experiments.load(module), function, None))
-    must(name, known, f"there is no function {function!r} in the experiment {module!r}; mend the name or write it.")
+    known = isfunction(found := getattr(experiments.load(module), function, None)) and not signature(found).parameters
+    must(name, known, f"there is no function {function!r} in the experiment {module!r}, or it has parameters; mend it.")
 
 
 def _check_rule(name: str, rule: dict[str, Any]) -> None:
     _known(name, "rule field", rule, RULE_FIELDS)
     for key in ("experiment", "seeds", "confidence"):
         must(name, key in rule, f"its rule does not say {key}; add it.")
-    confidence, seeds = rule["confidence"], rule["seeds"]
+    confidence = rule["confidence"]
     must(name, _number(confidence) and 0 < confidence < 1, "its confidence must lie between 0 and 1.")
-    must(name, type(seeds) is int and seeds >= 2, "its seeds must be a whole number of at least 2.")
-    for key in ("systems", "sample"):
+    for key in ("seeds", "systems", "sample"):
         enough = type(rule.get(key, 2)) is int and rule.get(key, 2) >= 2
         must(name, enough, f"its {key} must be a whole number of at least 2.")
     _known(name, "experiment", [rule["experiment"]], experiments.NAMES)
-    must(name, isinstance(rule.get("quick", {}), dict), "its quick must be a mapping such as {scale: quick}.")
+    must(name, _flat(rule.get("quick", {})), "its quick must be a mapping such as {scale: quick}, flat.")
     given = rule.get("readings", {})
     named = isinstance(given, dict) and all(isinstance(n, str) and isinstance(p, dict) for n, p in given.items())
     must(name, named, "its readings must be a mapping from names to settings, such as {linear: {select: ...}}.")
@@ -262,12 +260,11 @@ def _check_rule(name: str, rule: dict[str, Any]) -> None:
             must(place, isinstance(bound, dict) and bool(bound), f"its {key} must be a mapping such as {{above: 0}}.")
             _known(place, "bound", bound, BOUNDS)
             must(place, all(map(_number, bound.values())), f"its {key} must be a number.")
+        for key in ("select", "than"):
+            must(place, _flat(part.get(key, {})), f"its {key} must be a mapping such as {{function: linear}}, flat.")
         must(place, "each" not in part or "systems" in rule, "'each' goes with the number of systems; add systems.")
         same = "each" not in part or set(part.get("than", part.get("select", {}))) == set(part.get("select", {}))
         must(place, same, "with 'each', its select and than must name the same settings.")
-        for key in ("select", "than"):
-            settings = isinstance(part.get(key, {}), dict)
-            must(place, settings, f"its {key} must be a mapping such as {{function: linear}}.")
 
 
 def must(name: str, holds: bool, sentence: str) -> None:
@@ -289,6 +286,12 @@ def _known(name: str, what: str, given: Iterable[Any], known: Iterable[str]) -> 
 
 def _number(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value)
+
+
+def _flat(value: Any) -> bool:
+    """Whether these are settings as a configuration has them: plain values by name."""
+    plain = {str, bool, int, float, type(None)}
+    return isinstance(value, dict) and {*map(type, value)} <= {str} and {*map(type, value.values())} <= plain
 
 
 def readings(rule: dict[str, Any]) -> dict[str, dict[str, Any]]:

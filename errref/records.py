@@ -9,6 +9,8 @@ A large file can be packed, into one that ends in ``.gz``; what is recorded afte
 from __future__ import annotations
 
 import gzip
+import math
+import re
 import secrets
 import time
 from collections.abc import Iterable
@@ -44,6 +46,8 @@ def packaged(*parts: str) -> Path:
 
 def results_file(name: str, folder: str | Path | None = None) -> Path:
     """Where the rows of an experiment are kept: ``results/NAME.jsonl`` of the project, or of another folder."""
+    if not re.fullmatch(r"\w[\w-]{0,99}", name):  # so that no name leads out of the folder
+        raise RecordError(f"{name!r} is no name of an experiment: letters, digits, - and _ make one, 100 at most.")
     return (packaged("results") if folder is None else Path(folder)) / f"{name}.jsonl"
 
 
@@ -113,7 +117,9 @@ def runs(name: str, folder: str | Path | None = None) -> dict[str, dict[str, Any
     """
     found: dict[str, dict[str, Any]] = {}
     for _, line in checked(results_file(name, folder)):
-        found.setdefault(line["run"], {}).update(line.get("provenance") or {"seconds": line["seconds"]})
+        found.setdefault(line["run"], {}).update(
+            line["provenance"] if "provenance" in line else {"seconds": line["seconds"]}
+        )
     return found
 
 
@@ -211,7 +217,7 @@ def record(
     """
     path = results_file(experiment, folder)
     with exclusive(path) as file:
-        have = {row.key for row in read(experiment, folder)}
+        have, work = {row.key for row in read(experiment, folder)}, [_writable(*piece) for piece in work]
         wanted = {Row(experiment, config, seed, {}).key: (config, seed) for config, seed in work}
         missing = [piece for key, piece in wanted.items() if key not in have]
         if not missing:
@@ -225,6 +231,16 @@ def record(
                 append(file, path, lines)  # the run line goes with its first row
                 lines = []
         return len(missing)
+
+
+def _writable(config: Any, seed: Any) -> tuple[dict[str, Any], int]:
+    """A piece of work, once it is known that its row can be written and read again as it was."""
+    plain = (str, bool, int, float, type(None))
+    if not isinstance(config, dict) or not all(type(k) is str and type(v) in plain for k, v in config.items()):
+        raise RecordError(f"{config!r:.200} is no configuration: that is a dict of plain values by name; mend it.")
+    if type(seed) is not int or not all(map(math.isfinite, (v for v in config.values() if type(v) is float))):
+        raise RecordError(f"{config!r:.200}, seed {seed!r:.80}: a seed is an int, and all numbers are finite; mend it.")
+    return config, seed
 
 
 def pack(name: str, folder: str | Path | None = None) -> int:

@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from errref.isodata import Isodata
-from errref.parts import answer, has_proba, part
+from errref.parts import answer, as_array, filled, folds, has_proba, part
 
 
 class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
@@ -166,15 +166,15 @@ class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
         return routes
 
     def _routed(self, X, ask) -> np.ndarray:
-        (X,), routes = indexable(X), self.route(X)
+        (X,), routes = indexable(filled(X)), self.route(X)
         parts = [ask(self.networks_[k], _safe_indexing(X, np.flatnonzero(routes == k))) for k in np.unique(routes)]
         return np.concatenate(parts)[np.argsort(np.argsort(routes, kind="stable"))]
 
     def _prepare(self, X, y) -> tuple[Any, np.ndarray, int | None]:
         """Refuse what cannot work before anything is trained; return X, y in one dimension, and the seed."""
-        validate_data(self, X, y, skip_check_array=True)
+        validate_data(self, filled(X), y, skip_check_array=True)
         X, y = indexable(X, self._check_y(y))
-        if not callable(self.space) and self.space not in ("input", "output", "both"):
+        if not callable(self.space) and str(self.space) not in ("input", "output", "both"):
             raise ValueError(f"space={self.space!r} is none of 'input', 'output', 'both' and callable(general, X, y).")
         if self.space in ("input", "both"):
             check_array(_safe_indexing(X, slice(0, 1)), allow_nd=True, ensure_all_finite=False, input_name="space")
@@ -192,7 +192,7 @@ class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
             return general.fit(X, y), answer(general, X)
         if any(isinstance(each, FrozenEstimator) for each in (general, *general.get_params().values())):
             raise ValueError("With cv the general network is trained on each fold, and a FrozenEstimator cannot be.")
-        return general.fit(X, y), column_or_1d(cross_val_predict(general, X, y, cv=self.cv))
+        return general.fit(X, y), column_or_1d(cross_val_predict(general, X, y, cv=folds(self.cv, len(y))))
 
     def _check_y(self, y) -> np.ndarray:
         y = column_or_1d(y, warn=True)
@@ -217,7 +217,7 @@ class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
         if self.errors is None or isinstance(self.errors, Real):
             residuals = self._residuals(y, prediction)
             return (residuals >= self.threshold_) & (residuals > 0)
-        mask = np.asarray(self.errors(y, prediction) if callable(self.errors) else self.errors)
+        mask = as_array(self.errors(y, prediction) if callable(self.errors) else self.errors, "errors")
         if mask.shape != y.shape or mask.dtype != bool:
             need = f"a boolean for each of {len(y)} samples: only a callable(y, prediction) can judge others"
             raise ValueError(f"errors has shape {mask.shape} and type {mask.dtype}, and needs {need}.")

@@ -72,7 +72,19 @@ def _decode(raw: str, place: str) -> dict[str, Any]:
     as_written = _sealed(raw.rpartition(', "check": ')[0] + "}")
     if raw.rstrip("\r") != as_written and check != _hash(json.dumps(line, sort_keys=True)):  # as the first rows have it
         raise RecordError(f"{place}: the line was changed after it was recorded; {mend}")
+    if not _is_whole(line):
+        raise RecordError(f"{place}: this is no line that describes a run or holds a row; {mend}")
     return line
+
+
+def _is_whole(line: dict[str, Any]) -> bool:
+    """Whether a line has what a run line or a row line has."""
+    if "provenance" in line:
+        return {name: type(value) for name, value in line.items()} == {"run": str, "provenance": dict}
+    kinds = {"experiment": str, "config": dict, "seed": int, "numbers": dict}
+    known = line.keys() == {"run", "seconds", "row"} and type(line["run"]) is str and type(line["row"]) is dict
+    seconds = known and type(line["seconds"]) in (int, float)
+    return seconds and {name: type(value) for name, value in line["row"].items()} == kinds
 
 
 def _encode(line: dict[str, Any]) -> str:

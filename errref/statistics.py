@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 Array = np.ndarray
 RESAMPLES = 4999
@@ -89,6 +88,8 @@ def proportion(successes: int, n: int, confidence: float) -> tuple[float, float]
     >>> print(f"{low:.3f} to {high:.3f}")
     0.832 to 1.000
     """
+    from scipy import stats  # here, since it takes half a second to import, and the medians do without
+
     interval = stats.binomtest(successes, n).proportion_ci(confidence, method="exact")
     return float(interval.low), float(interval.high)
 
@@ -105,6 +106,8 @@ def corrected_interval(
     >>> print(f"{mean:.2f}, {low:.2f} to {high:.2f}")
     0.25, -0.04 to 0.54
     """
+    from scipy import stats
+
     values = np.asarray(differences, dtype=float)
     variance = (1 / len(values) + test_share / (1 - test_share)) * values.var(ddof=1)
     half = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1) * np.sqrt(variance))

@@ -171,6 +171,8 @@ def _measure(experiment: str, run: Experiment, config: dict[str, Any], seed: int
         fault = RecordError(f"{place}: the experiment failed with {type(error).__name__}: {error}")
         fault.__cause__ = error
         return fault
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
+        return RecordError(f"{place}: it returned {found!r:.80}, not numbers by name; mend the experiment.")
     for name, value in found.items():
         if not isinstance(value, numbers.Real) or not math.isfinite(value):
             return RecordError(f"{place}: {name} is {value!r}, not a finite number; mend the experiment.")

@@ -589,6 +589,9 @@ READING = ("rule", "readings", "linear")
         (changed(*READING, value="linear"), r"'fine': its readings must be a mapping from names to settings"),
         (changed(*READING, "seeds", value=3), r"reading linear': unknown reading field 'seeds'; known are against"),
         (changed(*READING, "select", value="linear"), r"reading linear': its select must be a mapping such as"),
+        (changed(*READING, "select", value={"function": ["linear"]}), r"select must be a mapping such as .*, flat"),
+        (changed(*READING, "select", value={1: "linear"}), r"select must be a mapping such as .*, flat"),
+        (changed("rule", "quick", value={"scale": {}}), r"its quick must be a mapping such as .*, flat"),
         (changed(*READING, "than", value="linear"), r"reading linear': its than must be a mapping such as"),
         (changed("rule", "each", value=0.9), r"reading linear': its each must be a mapping such as \{above: 0\}"),
         (changed("rule", "each", value={"over": 1}), r"reading linear': unknown bound 'over'; known are above, at_l"),
@@ -604,7 +607,7 @@ READING = ("rule", "readings", "linear")
         (changed("rule", "sample", value="few"), r"Claim 'fine': its sample must be a whole number of at least 2"),
         (changed("full", value="later"), r"Claim 'fine, full': it must be a mapping {chapter: ..., rule: {...}}"),
         (changed("full", value={"chapter": "traps"}), r"'fine, full': it must be a mapping {chapter: ..., rule"),
-        (changed("full", value={"chapter": 3, "rule": {}}), r"'fine, full': its chapter must be text; put it in"),
+        (changed("full", value={"chapter": 3, "rule": {}}), r"'fine, full': its chapter must be text, in quotes"),
         (
             changed("full", value={"chapter": "traps", "rule": ENTRY["rule"]}),
             r"'fine, full': it must judge another experiment than the first rule, or be one of the readings there",
@@ -623,6 +626,7 @@ READING = ("rule", "readings", "linear")
         ),
         (changed("rule", "derivation", value="f.g", entry=DERIVATION), r"'fine': there is no|unknown experiment 'f'"),
         (changed("rule", "derivation", value="functions.nothing", entry=DERIVATION), r"no function 'nothing' in the"),
+        (changed("rule", "derivation", value="functions.run", entry=DERIVATION), r"'functions', or it has parameters"),
         (changed("rule", "derivation", value="functions.BASE", entry=DERIVATION), r"no function 'BASE' in the exper"),
         (changed("rule", "derivation", value="functions", entry=DERIVATION), r"'fine': there is no function ''"),
         (changed("rule", "seeds", value=3, entry=DERIVATION), r"'fine': it is derived, so its rule is 'derivation: "),
@@ -640,13 +644,16 @@ def test_a_derived_claim_without_fault_is_read(tmp_path):
 
 
 def test_an_id_that_stands_twice_is_refused(tmp_path):
-    with pytest.raises(LedgerError, match="Claim 'fine' stands twice in the ledger; rename or remove one"):
+    with pytest.raises(LedgerError, match="Claim 'fine': it stands twice in the ledger; rename or remove one"):
         load(tmp_path, ENTRY, ENTRY)
 
 
 @pytest.mark.parametrize(
     "text, sentence",
     [
+        ("- id: 2026-13-01\n", r"is not YAML; mend it where it says: month must be in 1..12"),
+        ("- !!map word\n", r"is not YAML; mend it where it says: expected a mapping node"),
+        ("- !!int word\n", r"is not YAML; mend it where it says: invalid literal for int"),
         ("- {id: a, id: b}\n", r"Line 1 of the ledger: the key 'id' stands twice; rename or remove one"),
         ("- id: a\n  rule:\n    readings:\n      x: {}\n      y: {}\n      x: {}\n", r"Line 6 .* key 'x' stands twice"),
         ("- id: a\n  rule: {bound: {above: 0, above: 1}}\n", r"Line 2 of the ledger: the key 'above' stands twice"),

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from errref import __version__, claims, cli, datasets, experiments, imagefiles, records
+from errref import __version__, claims, cli, datasets, experiments, imagefiles, networks, records
 from errref.claims import Claim
 
 RULE = {
@@ -185,12 +185,12 @@ def test_run_keeps_the_hashes_of_the_rules_that_judge_its_rows(study, errref, tm
 
 def test_what_needs_a_gpu_stays_pending_where_there_is_none(study, errref, tmp_path, monkeypatch):
     study.needs_gpu = lambda config: config["function"] == "cubic"
-    monkeypatch.setattr(cli, "has_gpu", lambda: False)
+    monkeypatch.setattr(networks, "has_gpu", lambda: False)
     status, out, _ = errref("run", "functions")
     assert status == 0 and recorded(tmp_path) == [("linear", 0), ("linear", 1)]
     assert "1 configurations need a GPU and stay pending: {'function': 'cubic'}" in out
-    monkeypatch.setattr(cli, "has_gpu", lambda: True)
-    monkeypatch.setattr(cli, "device_name", lambda: "a GPU")
+    monkeypatch.setattr(networks, "has_gpu", lambda: True)
+    monkeypatch.setattr(networks, "device_name", lambda: "a GPU")
     assert errref("run", "functions")[0] == 0 and len(recorded(tmp_path)) == 4
     assert [run["device"] for run in records.runs("functions", tmp_path).values()] == ["cpu", "a GPU"]
 

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from errref import exact
+from tests.exact_oracle import absolute_terms, split
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -22,11 +23,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def starting_weights(H, rng):
     outer = 1 / np.sqrt(H)
     return np.concatenate([rng.uniform(-1, 1, 2 * H), rng.uniform(-outer, outer, H + 1)])
-
-
-def split(theta):
-    H = len(theta) // 3
-    return theta[:H], theta[H : 2 * H], theta[2 * H : 3 * H], theta[3 * H]
 
 
 def torch_outputs(x, theta):
@@ -41,24 +37,6 @@ def torch_gradient(x, y, s, theta):
     loss = (torch.tensor(s) * (torch_outputs(torch.tensor(x), theta) - torch.tensor(y)) ** 2).sum() / s.sum()
     loss.backward()
     return loss.item(), theta.grad.numpy()
-
-
-def absolute_terms(x, y, s, theta):
-    """Return the scales of the loss and the gradient, and the stricter one of the gradient with |r_i| left as it is."""
-    w, b, v, c = split(theta)
-    inner = x[:, None] * w + b
-    active = inner > 0
-    parts = np.abs(x[:, None] * w) + np.abs(b)
-    size = active * parts @ np.abs(v) + abs(c) + np.abs(y)
-    residual = np.abs(np.maximum(inner, 0) @ v + c - y)
-    gradients = []
-    for factor, slope in ((size, parts), (residual, np.abs(inner))):
-        share = 2 * s * factor / s.sum()
-        by_weight = np.abs(v) * ((share * np.abs(x)) @ active)
-        gradients.append(
-            np.concatenate([by_weight, np.abs(v) * (share @ active), share @ (active * slope), [share.sum()]])
-        )
-    return s @ size**2 / s.sum(), *gradients
 
 
 def random_state(rng, H=None, n=None):

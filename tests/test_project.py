@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -233,16 +234,21 @@ def test_no_file_names_a_folder_of_one_machine():
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """The wheel, unpacked as it would be installed."""
+def wheel(tmp_path_factory):
+    """The wheel, as it would be uploaded."""
     folder = tmp_path_factory.mktemp("wheel")
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check", "--quiet"]
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", *options, "-w", folder, ROOT], check=True, capture_output=True
-    )
+    command = [sys.executable, "-m", "pip", "wheel", *options, "-w", folder, ROOT]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
     (wheel,) = folder.glob("errref-*.whl")
-    zipfile.ZipFile(wheel).extractall(folder / "site")
-    return folder / "site"
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def installed(wheel):
+    """The wheel, unpacked as it would be installed."""
+    zipfile.ZipFile(wheel).extractall(wheel.parent / "site")
+    return wheel.parent / "site"
 
 
 def test_an_installed_command_has_the_ledger_and_the_rows(installed, tmp_path):
@@ -265,3 +271,60 @@ def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(installed):
     data = {f"errref/_data/{path.relative_to(ROOT).as_posix()}" for path in results}
     code = {path.relative_to(ROOT).as_posix() for path in tracked() if path.is_relative_to(ROOT / "errref")}
     assert names == data | code | {"errref/_data/book/claims.yml"}
+
+
+# -- the wheel on each Python ------------------------------------------------------------------------------------------
+
+PYTHONS = [text.rpartition(" ")[2] for text in PROJECT["classifiers"] if "Python :: 3." in text]
+
+
+def interpreter(version):
+    """A Python of that version: on the search path, or among those that pyenv keeps; None where there is none."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = [shutil.which(f"python{version}"), *sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}"))]
+    code = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"
+    for path in filter(None, found):  # one on the path may be a shim that names no Python
+        done = subprocess.run([path, "-c", code], capture_output=True, text=True, timeout=60)
+        if done.returncode == 0 and done.stdout.strip() == version:
+            return path
+    return None
+
+
+def test_the_versions_of_python_that_the_project_names_are_those_that_it_allows():
+    allowed = SpecifierSet(PROJECT["requires-python"])
+    minors = [int(version.partition(".")[2]) for version in PYTHONS]
+    assert minors == list(range(minors[0], minors[-1] + 1)) and len(minors) > 2
+    assert all(allowed.contains(version) for version in PYTHONS) and not allowed.contains(f"3.{minors[0] - 1}")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("version", PYTHONS)
+def test_the_wheel_works_in_an_empty_environment(version, wheel, tmp_path):
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"Python {version} is not here")
+    home, bin = tmp_path / "home", tmp_path / "venv" / "bin"
+    home.mkdir()
+    kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "NPY_", "SSL_"))}
+    # one thread: on a busy machine the threads of OpenMP wait for each other, up to a hundred times as long
+    environment = {**kept, "PATH": f"{bin}:/usr/bin:/bin", "HOME": str(home), "OMP_NUM_THREADS": "1"}
+
+    def run(*command, status=0):
+        done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=900)
+        assert done.returncode == status, (command, done.stdout[-2000:], done.stderr[-2000:])
+        return done.stdout
+
+    run(python, "-m", "venv", bin.parent)
+    # the configuration of pip stays that of this machine: without it, a package index may be out of reach
+    configured = {**os.environ, "PYTHONPATH": ""}
+    command = [bin / "python", "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", wheel]
+    subprocess.run(command, cwd=home, env=configured, check=True, timeout=1800)
+
+    assert run("python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip() == version
+    assert Path(run("python", "-c", "import errref; print(errref.__file__)")).is_relative_to(bin.parent)
+    run("python", "-W", "error", "-c", "import errref.reflection, errref.exact, errref.cli")  # with no warning
+    run("python", "-c", "import sys, importlib.util; sys.exit(importlib.util.find_spec('torch') is not None)")
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    assert "'n_samples': 1797" in run("python", "-c", example + "print(model.summary_)")
+    assert run("errref", "claims").count("\n") > len(claims.load())
+    assert "fresh rows agree" in run("errref", "check", "table-quartic", "--seeds", "3", "--quiet")

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from errref.checks import generator, whole
 from errref.exact import adam, find_switch, kernel, schedule
 
 Floats = NDArray[np.float64]
@@ -77,19 +78,21 @@ class MixtureRegressor(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X has more than one column.
+            For a parameter out of its range, or if X has more than one column.
         FloatingPointError
             If training diverges.
         """
         inputs, targets = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         if inputs.shape[1] != 1:
             raise ValueError(f"MixtureRegressor takes one column and X has {inputs.shape[1]}; choose one.")
-        M, H = self.n_networks, self.hidden
-        rng, root = np.random.default_rng(self.random_state), H**-0.5
+        M, H = whole(self.n_networks, "n_networks", 1), whole(self.hidden, "hidden", 1)
+        if not isinstance(self.hard, bool | np.bool_):
+            raise ValueError(f"hard must be True or False, got {self.hard!r:.80}.")
+        rng, root = generator(self.random_state), H**-0.5
         weights = np.r_[rng.uniform(-1, 1, 2 * (M + 1) * H), rng.uniform(-root, root, 2 * M * (H + 1))]
-        order, losses = np.argsort(inputs[:, 0], kind="stable"), np.empty(self.steps + 1)
-        samples = inputs[order, 0], targets[order].astype(np.float64)
-        _train(*samples, M, self.hard, *schedule(self.steps, self.learning_rate), weights, losses)
+        how, order = schedule(self.steps, self.learning_rate), np.argsort(inputs[:, 0], kind="stable")
+        samples, losses = (inputs[order, 0], targets[order].astype(np.float64)), np.empty(self.steps + 1)
+        _train(*samples, M, self.hard, *how, weights, losses)
         if not np.isfinite(losses).all():
             raise FloatingPointError(f"Training diverged with learning_rate={self.learning_rate}; lower it.")
         self.weights_, self.loss_curve_, self.n_parameters_ = weights, losses, len(weights)

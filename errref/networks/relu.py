@@ -1,7 +1,6 @@
 """A one-hidden-layer ReLU network as a scikit-learn regressor."""
 
 from functools import partial
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from errref import descent, exact
+from errref.checks import generator, positive, whole
 from errref.networks.backend import load_torch
 
 Floats = NDArray[np.float64]
@@ -107,7 +107,7 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
         d = inputs.shape[1]
         if self.engine == "exact" and d != 1:
             raise ValueError(f"engine='exact' takes one column and X has {d}; use engine='torch'.")
-        rng = np.random.default_rng(self.random_state)
+        rng = generator(self.random_state)
         start = self._starting_weights(inputs, rng)
         if self.batch_size is None or self.batch_size >= len(inputs):
             train = _train_exactly if self.engine == "exact" else _train_with_torch
@@ -143,17 +143,12 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
         return self.hidden_weights_, self.hidden_biases_, self.output_weights_, self.output_bias_
 
     def _check_parameters(self) -> None:
-        for name, least in (("hidden", 1), ("steps", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}.")
-        batch = self.batch_size
-        if batch is not None and (not isinstance(batch, Integral) or isinstance(batch, bool) or batch < 1):
-            raise ValueError(f"batch_size must be None or an integer of at least 1, got {batch!r}.")
-        rate = self.learning_rate
-        if not isinstance(rate, Real) or isinstance(rate, bool) or not 0 < rate < np.inf:
-            raise ValueError(f"learning_rate must be a positive number, got {rate!r}.")
-        if self.engine not in ("exact", "torch"):
+        whole(self.hidden, "hidden", 1)
+        whole(self.steps, "steps", 0)
+        positive(self.learning_rate, "learning_rate")
+        if self.batch_size is not None:
+            whole(self.batch_size, "batch_size", 1)
+        if not isinstance(self.engine, str) or self.engine not in ("exact", "torch"):
             raise ValueError(f"engine must be 'exact' or 'torch', got {self.engine!r}.")
 
     def _starting_weights(self, X: Floats, rng: np.random.Generator) -> Weights:
