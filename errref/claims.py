@@ -115,7 +115,7 @@ def _matches(select: dict[str, Any], config: dict[str, Any]) -> bool:
     return select.items() <= config.items()
 
 
-def _table(rows: list[Row]) -> Table:
+def table_of(rows: list[Row]) -> Table:
     """Numbers of the rows by seed, for each configuration: many systems are looked through many times."""
     found: dict[Any, tuple[dict[str, Any], Numbers]] = {}
     for row in rows:
@@ -123,7 +123,7 @@ def _table(rows: list[Row]) -> Table:
     return list(found.values())
 
 
-def _columns(place: str, part: dict[str, Any], table: Table) -> list[list[Array]]:
+def columns_of(place: str, part: dict[str, Any], table: Table) -> list[list[Array]]:
     """What the statistic of a reading takes, paired by seed, for each configuration that the reading looks at."""
     by_seed: list[Numbers] = []
     for select in _selects(part):
@@ -170,7 +170,7 @@ def sample(claim: Claim, configs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [config for config, system in zip(configs, of, strict=True) if system in drawn]
 
 
-def _systems(table: Table, named: tuple[str, ...]) -> list[dict[tuple, Numbers]]:
+def systems_of(table: Table, named: tuple[str, ...]) -> list[dict[tuple, Numbers]]:
     """For each system, its numbers by seed for each combination of the named settings."""
     found: dict[Any, dict[tuple, Numbers]] = {}
     for config, numbers in table:
@@ -181,15 +181,21 @@ def _systems(table: Table, named: tuple[str, ...]) -> list[dict[tuple, Numbers]]
 
 def _hits(place: str, part: dict[str, Any], systems: list[dict[tuple, Numbers]], seeds: int) -> Array:
     """For each system with enough seeds: 1 if the statistic of its seeds keeps the bound of ``each``, else 0."""
-    wanted = [tuple(select[key] for key in sorted(select)) for select in _selects(part)]
-    found = [_paired(place, part, [of[own] for own in wanted]) for of in systems if all(own in of for own in wanted)]
-    enough = [columns for columns in found if len(columns[0][0]) >= seeds]
     hits = []
-    for n in sorted({len(columns[0][0]) for columns in enough}):  # all systems of n seeds at once
-        alike = np.array([columns for columns in enough if len(columns[0][0]) == n], dtype=float).transpose(1, 2, 0, 3)
+    for alike in alike_in(place, part, systems, seeds):
         value = apply(part["statistic"], list(alike[0]), *alike[1:])
         hits.append(np.all([BOUNDS[word](value, limit) for word, limit in part["each"].items()], axis=0))
     return np.concatenate([np.empty(0), *hits])
+
+
+def alike_in(place: str, part: dict[str, Any], systems: list[dict[tuple, Numbers]], seeds: int) -> list[Array]:
+    """What the statistic takes, of all systems with n >= ``seeds`` seeds: (selects, names, systems, n) for each n."""
+    wanted = [tuple(select[key] for key in sorted(select)) for select in _selects(part)]
+    found = [_paired(place, part, [of[own] for own in wanted]) for of in systems if all(own in of for own in wanted)]
+    by_n: dict[int, list] = {}
+    for columns in found:
+        by_n.setdefault(len(columns[0][0]), []).append(columns)
+    return [np.array(by_n[n], dtype=float).transpose(1, 2, 0, 3) for n in sorted(by_n) if n >= seeds]
 
 
 def _read(claim: Claim, name: str, part: dict[str, Any], table: Table, seeds: int | None, known: dict) -> Reading:
@@ -198,19 +204,19 @@ def _read(claim: Claim, name: str, part: dict[str, Any], table: Table, seeds: in
     if "each" in part:
         named = tuple(sorted(part.get("select", {})))
         if named not in known:  # readings name the same settings, so the systems are looked for once
-            known[named] = _systems(table, named)
+            known[named] = systems_of(table, named)
         statistic, columns = "share", [[_hits(place, part, known[named], of_system)]]
         enough = claim.rule["systems"] if seeds is None else 2
     else:
-        statistic, columns, enough = part["statistic"], _columns(place, part, table), of_system
+        statistic, columns, enough = part["statistic"], columns_of(place, part, table), of_system
     n = len(columns[0][0])
     if n == 0:
         return Reading(name, None, None, 0, None)
     value, interval = estimate(statistic, columns[0], claim.rule["confidence"], *columns[1:])
-    return Reading(name, value, interval, n, _holds(part["bound"], interval) if n >= enough else None)
+    return Reading(name, value, interval, n, keeps(part["bound"], interval) if n >= enough else None)
 
 
-def _holds(bound: dict[str, float], interval: tuple[float, float] | None) -> bool | None:
+def keeps(bound: dict[str, float], interval: tuple[float, float] | None) -> bool | None:
     """True where the whole interval keeps every bound, False where all of it breaks one, else None."""
     if interval is None or any(map(math.isnan, interval)):
         return None
@@ -276,12 +282,12 @@ def judge(claim: Claim, rows: list[Row], seeds: int | None = None) -> Verdict:
     if claim.kind == "derived":
         found = derive(claim)
     else:
-        table, known = _table(rows), dict[tuple[str, ...], Any]()
+        table, known = table_of(rows), dict[tuple[str, ...], Any]()
         found = [_read(claim, name, part, table, seeds, known) for name, part in readings(claim.rule).items()]
-    return Verdict(claim, _word(claim.kind, [r.holds for r in found]), found)
+    return Verdict(claim, word_of(claim.kind, [r.holds for r in found]), found)
 
 
-def _word(kind: str, holds: list[bool | None]) -> str:
+def word_of(kind: str, holds: list[bool | None]) -> str:
     """All readings hold, none does, or some do and some do not; anything undecided beside that is open."""
     if True in holds and False in holds:
         return "possible" if kind == "hypothesis" else "partly"

@@ -76,9 +76,19 @@ def bootstrap(
     n = len(arrays[0])
     if n < 2:
         return None
-    draw = np.random.default_rng(0).integers(n, size=(RESAMPLES, n))
-    low, high = np.quantile(statistic(*(a[draw] for a in arrays)), [(1 - confidence) / 2, (1 + confidence) / 2])
+    draw = resamples(n)
+    low, high = percentiles(statistic(*(a[draw] for a in arrays)), confidence)
     return float(low), float(high)
+
+
+def resamples(n: int) -> Array:
+    """Which of n seeds each resample of `bootstrap` draws, (`RESAMPLES`, n): always the same."""
+    return np.random.default_rng(0).integers(n, size=(RESAMPLES, n))
+
+
+def percentiles(values: Array, confidence: float) -> Array:
+    """Both ends of the percentile interval of resampled values (..., `RESAMPLES`); shape (2, ...)."""
+    return np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2], axis=-1)
 
 
 def proportion(successes: int, n: int, confidence: float) -> tuple[float, float]:

@@ -204,12 +204,12 @@ def claim(kind):
 def test_the_code_gives_each_word_where_the_page_says(kind):
     for holds in OUTCOMES:
         words = [word for word, means in MEANS.items() if means(kind, *map(holds.count, (True, False, None)))]
-        assert words == [claims._word(kind, holds)], holds
+        assert words == [claims.word_of(kind, holds)], holds
 
 
 def test_the_verdicts_of_the_page_are_the_words_that_the_code_can_give():
     (glossary,) = re.findall(r"```\{glossary\}\n(.*?)```", SECTIONS["Verdicts"], re.DOTALL)
-    given = {claims._word(kind, holds) for kind in JUDGED for holds in OUTCOMES}
+    given = {claims.word_of(kind, holds) for kind in JUDGED for holds in OUTCOMES}
     given |= {claims.judge(claim(kind), []).word for kind in KINDS}
     assert sorted(re.findall(r"^(\w.*)$", glossary, re.MULTILINE)) == sorted(given) == sorted([*MEANS, "not testable"])
     assert len(given) == 8 and "one of eight words" in SECTIONS["Verdicts"]
