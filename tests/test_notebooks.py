@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
@@ -246,7 +247,7 @@ def test_tags_set_the_tolerance_of_a_cell():
 def write(path, *cells, uses=None):
     """A notebook that claims to have been executed, with a hash that fits its code (or another one)."""
     notebook = new_notebook(cells=[new_markdown_cell("# Title"), *cells])
-    notebook.metadata["errref"] = {"uses": uses or notebooks.fingerprint(notebook)}
+    notebook.metadata["errref"] = {**dict.fromkeys(notebooks.TOLD), "uses": uses or notebooks.fingerprint(notebook)}
     nbformat.write(notebook, path)
     return path
 
@@ -289,6 +290,15 @@ def test_a_changed_source_makes_a_notebook_stale(tmp_path):
     path = write(tmp_path / "page.ipynb", cell("print(1)", "1\n"))
     path.write_text(path.read_text().replace("print(1)", "print(1 )"))
     assert "is stale" in notebooks.complaint(path)
+
+
+def test_a_notebook_that_does_not_say_where_it_was_executed_is_refused(tmp_path):
+    path = tmp_path / "page.ipynb"
+    for name in notebooks.TOLD:
+        stored = nbformat.read(write(path, cell("print(1)", "1\n")), as_version=4)
+        del stored.metadata.errref[name]
+        nbformat.write(stored, path)
+        assert "does not say where and when it was executed" in notebooks.complaint(path), name
 
 
 def test_a_file_that_is_no_notebook_is_refused_by_name(tmp_path):
@@ -437,15 +447,24 @@ def test_nothing_that_a_chapter_imports_is_missed():
     assert set(done.stdout.split()) <= {str(file) for file in notebooks.used(page(CHAPTER))}
 
 
+def executed(path):
+    """Execute a notebook: what it then stores but for the time, and where and when that was."""
+    notebooks.execute(path)
+    stored = nbformat.read(path, as_version=4)
+    run = {name: stored.metadata.errref.pop(name) for name in notebooks.TOLD}
+    return nbformat.writes(stored), run
+
+
 def test_executing_twice_makes_no_difference_and_a_failing_notebook_is_left_as_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(notebooks, "ROOT", tmp_path)
     source = "import ipywidgets\nslider = ipywidgets.IntSlider(2)\nprint(1.5)\nipywidgets.HBox([slider])"
     path = write(tmp_path / "page.ipynb", cell(source, count=None), cell("slider", count=None))
-    notebooks.execute(path)
-    first = path.read_bytes()
-    assert notebooks.complaint(path) is None and b"1.5" in first and b"widget-state" in first
-    notebooks.execute(path)
-    assert path.read_bytes() == first
+    begin = datetime.now(UTC).isoformat(timespec="seconds")
+    first, run = executed(path)
+    assert notebooks.complaint(path) is None and "1.5" in first and "widget-state" in first
+    assert begin <= run["start"] <= datetime.now(UTC).isoformat() and 0 < run["seconds"] < 100
+    assert run["source"] == provenance.source_hash() and run["threads"] >= 1 and run["machine"] == provenance.machine()
+    assert executed(path)[0] == first
     broken = write(tmp_path / "broken.ipynb", cell("print(2)", count=None), cell("1 / 0", count=None))
     before = broken.read_bytes()
     with pytest.raises(Exception, match="ZeroDivisionError"):
