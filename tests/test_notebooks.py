@@ -319,13 +319,45 @@ def test_check_names_each_bad_notebook_and_repairs_nothing(tmp_path, monkeypatch
     assert notebooks.main() == 0
 
 
+def make_test(folder):
+    """What `make test` does, without its lint, in a folder whose only tests are chapters: exit status and messages."""
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    (folder / "tools").mkdir(exist_ok=True)
+    shutil.copy(ROOT / "tools" / "notebooks.py", folder / "tools")
+    environment = {name: value for name, value in os.environ.items() if not re.match("MAKE|MFLAGS|PYTEST", name)}
+    environment |= {"PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": f"-p no:cacheprovider --junitxml={folder}/out.xml"}
+    command = ["make", "test", "-o", "lint", "-o", "ready", "READY=ready", f"RUN={sys.executable}"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    return done.returncode, done.stderr
+
+
+def test_make_test_stops_at_a_chapter_that_raises_is_stale_or_was_never_executed(tmp_path):
+    (tmp_path / "book").mkdir()
+    write(tmp_path / "book" / "fine.ipynb", cell("print(1)", "1\n"))
+    write(tmp_path / "book" / "raises.ipynb", cell("1 / 0", error))
+    write(tmp_path / "book" / "unexecuted.ipynb", cell("print(1)", count=None))
+    stale = write(tmp_path / "book" / "stale.ipynb", cell("print(1)", "1\n"))
+    stale.write_text(stale.read_text().replace("print(1)", "print(2)"))
+    status, said = make_test(tmp_path)
+    assert status and not (tmp_path / "out.xml").exists()
+    assert re.findall(r"^(\w+)\.ipynb (stores an error|has cells that were never|is stale)", said, re.M) == [
+        ("raises", "stores an error"),
+        ("stale", "is stale"),
+        ("unexecuted", "has cells that were never"),
+    ]
+    assert "fine" not in said
+
+
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
-    """What nbval says of notebooks whose stored outputs are right, nearly right, or edited by hand: failed or not."""
+    """What `make test` says of cells whose stored outputs are right, nearly right, or edited by hand: failed or not."""
     folder = tmp_path_factory.mktemp("nbval")
     show = "class H:\n    _repr_html_ = lambda self: '<td>0.500000</td>'\n    __repr__ = lambda self: 'H'\nH()"
     svg = 'from IPython.display import SVG\nSVG(\'<svg xmlns="http://www.w3.org/2000/svg"><g id="%s"/></svg>\' % id(H))'
     old = new_output("execute_result", {"text/plain": "<IPython.core.display.SVG object>", "image/svg+xml": "<svg/>"})
+    form = "application/papermill.record/text/plain"  # of a number or a word that a Markdown text shows
+    glue = f"from IPython.display import display\ndisplay({{'{form}': repr(0.25)}}, raw=True)"
     cases = {
         "right": cell("print(f'{22 / 7:.6f} of 3 words')", "3.142857 of 3 words\n"),
         "within": cell("print(f'{22 / 7:.6f} of 3 words')", "3.142870 of 3 words\n"),
@@ -336,6 +368,8 @@ def outcomes(tmp_path_factory):
         "html float": cell(show, result(plain="H", html="<td>0.500010</td>")),
         "picture": cell(svg, old),
         "result": cell("0.25", result(plain="0.25001")),
+        "in the text": cell(glue, new_output("display_data", {form: "0.25"})),
+        "in the text, edited": cell(glue, new_output("display_data", {form: "0.75"})),
         "loss": cell("print(2.0e-3)", "0.0021\n", tags=["nbval-loss"]),
         "loss beyond": cell("print(2.0e-3)", "0.0026\n", tags=["nbval-loss"]),
         "rtol": cell("print(1.0)", "1.005\n", tags=["nbval-rtol=1e-2"]),
@@ -344,25 +378,15 @@ def outcomes(tmp_path_factory):
         "output added": cell("x = 1", "1.0\n"),
         "raises": cell("1 / 0"),
     }
-    write(folder / "cases.ipynb", *cases.values())
-    (folder / "pytest.ini").write_text("[pytest]\n")
-    options = ["-p", "tests.nbval_tolerance", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env", "-q"]
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        *options,
-        "-c",
-        folder / "pytest.ini",
-        f"--junitxml={folder}/out.xml",
-        folder,
-    ]
-    subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120)
+    (folder / "book").mkdir()
+    write(folder / "book" / "cases.ipynb", *cases.values())
+    status, said = make_test(folder)
+    assert status and "cases.ipynb" not in said, "nothing is wrong with it before its cells are run"
     found = [case.find("failure") is not None for case in ElementTree.parse(folder / "out.xml").iter("testcase")]
     return dict(zip(cases, found, strict=True))
 
 
-@pytest.mark.parametrize("case", ["right", "within", "html", "picture", "loss", "rtol"])
+@pytest.mark.parametrize("case", ["right", "within", "html", "picture", "in the text", "loss", "rtol"])
 def test_nbval_lets_a_notebook_pass_that_agrees(case, outcomes):
     assert outcomes[case] is False
 
@@ -375,6 +399,7 @@ def test_nbval_lets_a_notebook_pass_that_agrees(case, outcomes):
         "word",
         "html float",
         "result",
+        "in the text, edited",
         "loss beyond",
         "rtol beyond",
         "output removed",
