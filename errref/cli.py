@@ -216,8 +216,8 @@ def _check(given: argparse.Namespace) -> int:
         raise ValueError("--seeds must be at least 2: one seed has no interval.")
     small = claims.quick(claim)
     new = _measure(small, {row.seed for row in old}, given)
-    if report.late([claim], given.results):
-        print("  (the rule was written or changed after rows were recorded)")
+    for remark in report.remarks(claim, given.results):
+        print(f"  ({remark})")
     if small is not claim:
         print(f"  (measured at a smaller scale, {claim.rule['quick']}, and compared with rows of that scale)")
     return _compare(small, old, new, recorded.word)

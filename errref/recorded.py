@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from errref import claims, records
 from errref.claims import Claim, Verdict
+from errref.provenance import numerics
 from errref.records import Row
 
 
@@ -54,3 +57,33 @@ def late(judged: Iterable[Claim], folder: str | Path | None = None) -> frozenset
     measured = [(c, c.experiment) for c in judged if c.experiment is not None and c.kind != "derived"]
     runs = {name: records.runs(name, folder).values() for _, name in measured}
     return frozenset(c.label for c, name in measured if any(r["rules"].get(c.id) != c.rule_hash for r in runs[name]))
+
+
+def numerics_of(name: str, run: dict[str, Any]) -> str | None:
+    """How the machine of a run of an experiment rounds.
+
+    The first runs do not say so. Their rows return to the last digit where the chapters were executed, so that what an
+    executed chapter says holds for them; None where there is no chapter either.
+    """
+    chapter = records.packaged("book", f"{name}.ipynb")
+    if "numerics" in run or not chapter.exists():
+        return run.get("numerics")
+    return json.loads(chapter.read_text(encoding="utf-8"))["metadata"].get("errref", {}).get("numerics")
+
+
+def remarks(claim: Claim, folder: str | Path | None = None) -> list[str]:
+    """What a reader must know before fresh rows are compared with the recorded ones that judge a claim.
+
+    A rule that came late is one such thing. Another are numerics that moved: a long training ends at other digits on a
+    machine that rounds otherwise, so that rows can differ where nothing is wrong with a claim.
+    """
+    found = ["the rule was written or changed after rows were recorded"] if late([claim], folder) else []
+    name = claim.experiment
+    there = {numerics_of(name, run) for run in records.runs(name, folder).values()} if name else set()
+    if None in there:
+        found.append(f"numerics unknown: this machine rounds as {numerics()}, and that of the rows does not say how")
+    elif there - {numerics()}:
+        known = ", ".join(sorted(map(str, there)))
+        moved = f"numerics moved: this machine rounds as {numerics()}, that of the rows as {known}"
+        found.append(f"{moved}; a long training ends at other digits for that alone")
+    return found

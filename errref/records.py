@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from errref.provenance import PACKAGE, software
+from errref.provenance import PACKAGE, machine, numerics, software
 from errref.rowfiles import append, checked, exclusive, packed_file, raw_lines, replace
 from errref.sweeps import Crew, Experiment, RecordError, Row, Work, crew, evaluate, sweep
 
@@ -102,8 +102,9 @@ def runs(name: str, folder: str | Path | None = None) -> dict[str, dict[str, Any
     -------
     dict of dict
         By the id that rows carry as ``run``: ``package``, ``source`` (a hash), ``python``, ``versions``, ``machine``,
-        ``device``, ``backend``, ``workers``, ``threads``, ``start``, ``rules`` (hashes by claim), and the ``seconds``
-        until its last row. A run that was recorded before an entry existed lacks it.
+        ``numerics`` (how that rounds, see `errref.provenance.numerics`), ``device``, ``backend``, ``workers``,
+        ``threads``, ``start``, ``rules`` (hashes by claim), and the ``seconds`` until its last row. A run that was
+        recorded before an entry existed lacks it.
 
     Raises
     ------
@@ -154,7 +155,8 @@ def provenance(rules: dict[str, str], device: str, means: Crew) -> dict[str, Any
     """What a reader must know to trust or to repeat a run."""
     return {
         **software(),
-        "machine": means.machine,
+        "machine": means.ask(machine),
+        "numerics": means.ask(numerics),
         "device": device,
         "backend": means.backend,
         "workers": means.workers,

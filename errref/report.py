@@ -12,7 +12,7 @@ from typing import Any
 from errref import claims, records
 from errref.claims import Claim, Reading, Verdict
 from errref.digits import NONE, digest, found, holds, n_of, show, statistic_of, summary
-from errref.recorded import late, rows_of, verdicts
+from errref.recorded import late, remarks, rows_of, verdicts
 from errref.records import Row
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "box",
     "digest",
     "late",
+    "remarks",
     "rows_of",
     "scorecard",
     "verdicts",

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
+from operator import call
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed
@@ -75,12 +76,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Crew:
-    """Who measures: the backend's name, how many processes and threads, on which machines."""
+    """Who measures: the backend's name, how many processes and threads; how to ask each machine something."""
 
     backend: str
     workers: int
     threads: int
-    machine: str
+    ask: Callable[[Callable[[], str]], str] = field(compare=False)  # takes a question; where answers differ, gives all
     joblib: Any = field(compare=False)  # the backend, as joblib's Parallel takes it
 
 
@@ -203,11 +204,11 @@ def crew(jobs: int | None = None, scheduler: str | None = None, processes: bool 
     """Threads of this process, or processes; or, with the address of a Dask scheduler, its workers. See `evaluate`."""
     if scheduler is None and processes:
         n_jobs = jobs or cpu_count()
-        yield Crew("processes", n_jobs, n_jobs, machine(), "loky")
+        yield Crew("processes", n_jobs, n_jobs, call, "loky")
         return
     if scheduler is None:
         with threadpool_limits(1):  # linear algebra that spread over the cores too would only wait
-            yield Crew("threads", 1, jobs or cpu_count(), machine(), "threading")
+            yield Crew("threads", 1, jobs or cpu_count(), call, "threading")
         return
     if jobs is not None:
         raise RecordError("The workers of a Dask scheduler have their own numbers of threads; leave the jobs out.")
@@ -215,13 +216,17 @@ def crew(jobs: int | None = None, scheduler: str | None = None, processes: bool 
         backend = _dask_backend(client)
         try:
             threads = backend.effective_n_jobs(-1)
-            machines = set(client.run(machine).values())
+            client.run(machine)  # the first question: can they import it?
         except TimeoutError:
             mend = f"start some with `dask worker {scheduler}`."
             raise RecordError(f"The Dask scheduler at {scheduler} has no worker; {mend}") from None
         except ImportError as error:
             raise RecordError(f"A Dask worker cannot import errref ({error}); install it there too.") from None
-        yield Crew("dask", len(client.ncores()), threads, ", ".join(sorted(machines)), backend)
+
+        def ask(question: Callable[[], str]) -> str:
+            return ", ".join(sorted(set(client.run(question).values())))
+
+        yield Crew("dask", len(client.ncores()), threads, ask, backend)
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """What several test files use."""
 
 import json
+import os
+import random
 import shutil
 import subprocess
 import sys
@@ -11,6 +13,18 @@ import matplotlib.pyplot as plt
 import pytest
 
 ROOT = Path(__file__).parent.parent
+SAMPLE_SEED = "ERRREF_SAMPLE_SEED"
+
+
+def pytest_configure():
+    """Choose which rows are measured again, unless the variable says it; workers that are started later inherit it."""
+    seed = os.environ.setdefault(SAMPLE_SEED, str(random.SystemRandom().randrange(10**6)))
+    if not seed.isdecimal():
+        raise pytest.UsageError(f"{SAMPLE_SEED} is {seed!r}; give a whole number, or leave it out.")
+
+
+def pytest_report_header():
+    return f"rows are sampled with {SAMPLE_SEED}={os.environ[SAMPLE_SEED]}"
 
 
 @pytest.fixture(scope="module")

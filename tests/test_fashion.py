@@ -15,7 +15,7 @@ from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import cross_val_predict
 
-from errref import claims, datasets, ledger, protocols, records
+from errref import claims, ledger, protocols, records
 from errref.datasets import Images
 from errref.experiments import fashion
 from errref.figures import COLOURS
@@ -597,19 +597,6 @@ def test_recorded_rows_of_one_seed_agree_with_each_other(rows):
             assert row.numbers["n_parameters"] <= found["n_parameters"]
         if found and part == "long":
             assert row.numbers["n_steps"] >= found["n_steps"]
-
-
-@pytest.mark.skipif(datasets.available("fashion-mnist") is None, reason="Fashion-MNIST is not on this machine")
-def test_a_recorded_row_is_measured_again(rows):
-    config = {"scale": "quick", "part": "plain"}
-    found = [row for row in rows if (row.config, row.seed) == (config, 0)]
-    (again,) = records.evaluate("fashion", fashion.run, [(config, 0)], progress=False)
-    assert again.numbers.keys() == found[0].numbers.keys()
-    for name, value in found[0].numbers.items():
-        if isinstance(value, int):
-            assert again.numbers[name] == value, name
-        elif name != "seconds":
-            assert again.numbers[name] == pytest.approx(value, abs=0.02), name
 
 
 def test_what_the_budget_of_the_whole_system_leaves_no_network_for_is_a_constant(monkeypatch):

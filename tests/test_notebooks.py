@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
@@ -255,7 +256,7 @@ def test_tags_set_the_tolerance_of_a_cell():
 def write(path, *cells, uses=None):
     """A notebook that claims to have been executed, with a hash that fits its code (or another one)."""
     notebook = new_notebook(cells=[new_markdown_cell("# Title"), *cells])
-    notebook.metadata["errref"] = {"uses": uses or notebooks.fingerprint(notebook)}
+    notebook.metadata["errref"] = {**dict.fromkeys(notebooks.TOLD), "uses": uses or notebooks.fingerprint(notebook)}
     nbformat.write(notebook, path)
     return path
 
@@ -300,6 +301,15 @@ def test_a_changed_source_makes_a_notebook_stale(tmp_path):
     assert "is stale" in notebooks.complaint(path)
 
 
+def test_a_notebook_that_does_not_say_where_it_was_executed_is_refused(tmp_path):
+    path = tmp_path / "page.ipynb"
+    for name in notebooks.TOLD:
+        stored = nbformat.read(write(path, cell("print(1)", "1\n")), as_version=4)
+        del stored.metadata.errref[name]
+        nbformat.write(stored, path)
+        assert "does not say where and when it was executed" in notebooks.complaint(path), name
+
+
 def test_a_file_that_is_no_notebook_is_refused_by_name(tmp_path):
     (tmp_path / "torn.ipynb").write_text('{"cells": [')
     assert notebooks.complaint(tmp_path / "torn.ipynb").startswith("torn.ipynb is not a notebook")
@@ -318,13 +328,45 @@ def test_check_names_each_bad_notebook_and_repairs_nothing(tmp_path, monkeypatch
     assert notebooks.main() == 0
 
 
+def make_test(folder):
+    """What `make test` does, without its lint, in a folder whose only tests are chapters: exit status and messages."""
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    (folder / "tools").mkdir(exist_ok=True)
+    shutil.copy(ROOT / "tools" / "notebooks.py", folder / "tools")
+    environment = {name: value for name, value in os.environ.items() if not re.match("MAKE|MFLAGS|PYTEST", name)}
+    environment |= {"PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": f"-p no:cacheprovider --junitxml={folder}/out.xml"}
+    command = ["make", "test", "-o", "lint", "-o", "ready", "READY=ready", f"RUN={sys.executable}"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    return done.returncode, done.stderr
+
+
+def test_make_test_stops_at_a_chapter_that_raises_is_stale_or_was_never_executed(tmp_path):
+    (tmp_path / "book").mkdir()
+    write(tmp_path / "book" / "fine.ipynb", cell("print(1)", "1\n"))
+    write(tmp_path / "book" / "raises.ipynb", cell("1 / 0", error))
+    write(tmp_path / "book" / "unexecuted.ipynb", cell("print(1)", count=None))
+    stale = write(tmp_path / "book" / "stale.ipynb", cell("print(1)", "1\n"))
+    stale.write_text(stale.read_text().replace("print(1)", "print(2)"))
+    status, said = make_test(tmp_path)
+    assert status and not (tmp_path / "out.xml").exists()
+    assert re.findall(r"^(\w+)\.ipynb (stores an error|has cells that were never|is stale)", said, re.M) == [
+        ("raises", "stores an error"),
+        ("stale", "is stale"),
+        ("unexecuted", "has cells that were never"),
+    ]
+    assert "fine" not in said
+
+
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
-    """What nbval says of notebooks whose stored outputs are right, nearly right, or edited by hand: failed or not."""
+    """What `make test` says of cells whose stored outputs are right, nearly right, or edited by hand: failed or not."""
     folder = tmp_path_factory.mktemp("nbval")
     show = "class H:\n    _repr_html_ = lambda self: '<td>0.500000</td>'\n    __repr__ = lambda self: 'H'\nH()"
     svg = 'from IPython.display import SVG\nSVG(\'<svg xmlns="http://www.w3.org/2000/svg"><g id="%s"/></svg>\' % id(H))'
     old = new_output("execute_result", {"text/plain": "<IPython.core.display.SVG object>", "image/svg+xml": "<svg/>"})
+    form = "application/papermill.record/text/plain"  # of a number or a word that a Markdown text shows
+    glue = f"from IPython.display import display\ndisplay({{'{form}': repr(0.25)}}, raw=True)"
     cases = {
         "right": cell("print(f'{22 / 7:.6f} of 3 words')", "3.142857 of 3 words\n"),
         "within": cell("print(f'{22 / 7:.6f} of 3 words')", "3.142870 of 3 words\n"),
@@ -335,6 +377,8 @@ def outcomes(tmp_path_factory):
         "html float": cell(show, result(plain="H", html="<td>0.500010</td>")),
         "picture": cell(svg, old),
         "result": cell("0.25", result(plain="0.25001")),
+        "in the text": cell(glue, new_output("display_data", {form: "0.25"})),
+        "in the text, edited": cell(glue, new_output("display_data", {form: "0.75"})),
         "loss": cell("print(2.0e-3)", "0.0021\n", tags=["nbval-loss"]),
         "loss beyond": cell("print(2.0e-3)", "0.0026\n", tags=["nbval-loss"]),
         "rtol": cell("print(1.0)", "1.005\n", tags=["nbval-rtol=1e-2"]),
@@ -343,25 +387,15 @@ def outcomes(tmp_path_factory):
         "output added": cell("x = 1", "1.0\n"),
         "raises": cell("1 / 0"),
     }
-    write(folder / "cases.ipynb", *cases.values())
-    (folder / "pytest.ini").write_text("[pytest]\n")
-    options = ["-p", "tests.nbval_tolerance", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env", "-q"]
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        *options,
-        "-c",
-        folder / "pytest.ini",
-        f"--junitxml={folder}/out.xml",
-        folder,
-    ]
-    subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120)
+    (folder / "book").mkdir()
+    write(folder / "book" / "cases.ipynb", *cases.values())
+    status, said = make_test(folder)
+    assert status and "cases.ipynb" not in said, "nothing is wrong with it before its cells are run"
     found = [case.find("failure") is not None for case in ElementTree.parse(folder / "out.xml").iter("testcase")]
     return dict(zip(cases, found, strict=True))
 
 
-@pytest.mark.parametrize("case", ["right", "within", "html", "picture", "loss", "rtol"])
+@pytest.mark.parametrize("case", ["right", "within", "html", "picture", "in the text", "loss", "rtol"])
 def test_nbval_lets_a_notebook_pass_that_agrees(case, outcomes):
     assert outcomes[case] is False
 
@@ -374,6 +408,7 @@ def test_nbval_lets_a_notebook_pass_that_agrees(case, outcomes):
         "word",
         "html float",
         "result",
+        "in the text, edited",
         "loss beyond",
         "rtol beyond",
         "output removed",
@@ -446,15 +481,24 @@ def test_nothing_that_a_chapter_imports_is_missed():
     assert set(done.stdout.split()) <= {str(file) for file in notebooks.used(page(CHAPTER))}
 
 
+def executed(path):
+    """Execute a notebook: what it then stores but for the time, and where and when that was."""
+    notebooks.execute(path)
+    stored = nbformat.read(path, as_version=4)
+    run = {name: stored.metadata.errref.pop(name) for name in notebooks.TOLD}
+    return nbformat.writes(stored), run
+
+
 def test_executing_twice_makes_no_difference_and_a_failing_notebook_is_left_as_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(notebooks, "ROOT", tmp_path)
     source = "import ipywidgets\nslider = ipywidgets.IntSlider(2)\nprint(1.5)\nipywidgets.HBox([slider])"
     path = write(tmp_path / "page.ipynb", cell(source, count=None), cell("slider", count=None))
-    notebooks.execute(path)
-    first = path.read_bytes()
-    assert notebooks.complaint(path) is None and b"1.5" in first and b"widget-state" in first
-    notebooks.execute(path)
-    assert path.read_bytes() == first
+    begin = datetime.now(UTC).isoformat(timespec="seconds")
+    first, run = executed(path)
+    assert notebooks.complaint(path) is None and "1.5" in first and "widget-state" in first
+    assert begin <= run["start"] <= datetime.now(UTC).isoformat() and 0 < run["seconds"] < 100
+    assert run["source"] == provenance.source_hash() and run["threads"] >= 1 and run["machine"] == provenance.machine()
+    assert executed(path)[0] == first
     broken = write(tmp_path / "broken.ipynb", cell("print(2)", count=None), cell("1 / 0", count=None))
     before = broken.read_bytes()
     with pytest.raises(Exception, match="ZeroDivisionError"):

@@ -118,15 +118,6 @@ def test_recorded_numbers_belong_together(rows):
             assert difference == pytest.approx(numbers["better"] - numbers["worse"], abs=5e-3)
 
 
-def test_a_recorded_row_is_measured_again(rows):
-    config = {"table": "alcohol", "model": "network"}
-    (row,) = (row for row in rows if row.config == config and row.seed == 2)
-    (again,) = records.evaluate("own_data", own_data.run, [(config, 2)], progress=False)
-    assert again.numbers.keys() == row.numbers.keys()
-    for name in row.numbers.keys() - SECONDS:
-        assert again.numbers[name] == pytest.approx(row.numbers[name], abs=0.02), name
-
-
 def test_the_figure_draws_every_fold_and_the_mean(rows, drawn):
     for figure in drawn([draw.gains(rows)]):
         (ax,) = figure.axes

@@ -4,12 +4,16 @@ import csv
 import gzip
 import io
 import re
+from html import unescape
+from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
 
+from errref import __version__, experiments, records
+from errref.provenance import source_hash
 from tests.browser import opened, served
 from tests.conftest import ROOT
 from tools import pages
@@ -18,6 +22,7 @@ TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 CHAPTERS = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
 NOTEBOOKS = [path for chapter in CHAPTERS if (path := ROOT / f"{chapter}.ipynb").exists()]
 MADE = ["search", "genindex", "_modules/index", "_modules/errref/reflection"]  # by Sphinx, of no source of their own
+MADE += ["_modules/errref/experiments/functions"]  # by us
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"], "preload": False}
 NARROW = {
     "runOnly": ["color-contrast", "scrollable-region-focusable", "target-size"],
@@ -116,6 +121,65 @@ def test_every_picture_of_a_chapter_has_its_data_below_it(notebook, whole_book):
         file = (whole_book / "book" / link).resolve()
         assert file.name == f"{name}.csv" and file.read_text(encoding="utf-8") == text
         assert numbers(text) and len(text) < 600_000
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_figure_links_its_rows_and_its_experiment(notebook, whole_book):
+    page = whole_book / "book" / f"{notebook.stem}.html"
+    rows = [f"{pages.DATA}/{notebook.stem}/{path.name}" for path in pages.results(notebook.stem)]
+    if notebook.stem in experiments.NAMES:
+        rows.append(f"_modules/errref/experiments/{notebook.stem}.html")
+    assert rows or notebook.stem in ("playground", "scorecard"), "which have no experiment of their own"
+    for links in re.findall(r'<p class="figure-data">(.*?)</p>', page.read_text(encoding="utf-8")):
+        targets = [(page.parent / link).resolve() for link in re.findall(r'href="([^"]+)"', links)]
+        assert [path.relative_to(whole_book).as_posix() for path in targets[1:]] == rows
+
+
+@pytest.mark.parametrize("name", experiments.NAMES)
+def test_the_code_of_an_experiment_can_be_read(name, whole_book):
+    page = (whole_book / "_modules" / "errref" / "experiments" / f"{name}.html").read_text(encoding="utf-8")
+    (code,) = re.findall(r"<pre>(.*?)</pre>", page, flags=re.DOTALL)
+    assert unescape(re.sub(r"<[^>]*>", "", code)).strip() == Path(experiments.load(name).__file__).read_text().strip()
+
+
+def foot_of(chapter, folder):
+    """The words at the foot of a page."""
+    html = (folder / f"{chapter}.html").read_text(encoding="utf-8")
+    return unescape(re.sub(r"<[^>]*>", "\n", re.search(r'<footer class="page-foot".*?</footer>', html, re.DOTALL)[0]))
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_foot_says_where_rows_and_outputs_come_from(chapter, whole_book):
+    foot, path = foot_of(chapter, whole_book), ROOT / f"{chapter}.ipynb"
+    runs = records.runs(path.stem).values()
+    assert bool(runs) == (path.stem in experiments.NAMES) == ("Recorded on" in foot)
+    for run in runs:
+        assert re.search(
+            rf"^Recorded on {run['start'][:10]} on {run['device']} \({run['machine']}\), version", foot, re.M
+        )
+        assert f"version {run['package']}, {run['threads']} thread" in foot
+        assert f"{run['seconds']:.0f} s with source {run['source']}" in foot
+    if path.exists():
+        run = nbformat.read(path, as_version=4).metadata.errref
+        where = (
+            f"Executed here on {run['start'][:10]} on {run['device']} ({run['machine']}), version {run['package']}, "
+        )
+        threads = f"{run['threads']} thread{'s' if run['threads'] > 1 else ''}, numerics {run['numerics']}"
+        assert f"{where}{threads}: {run['seconds']:.0f} s with source {run['source']}\n" in foot
+    else:
+        assert f"it is of version {__version__}, source {source_hash()}\n" in foot
+
+
+def test_runs_that_agree_share_a_line_and_others_do_not(monkeypatch):
+    run = {"start": "2026-11-22T10:00:00+00:00", "device": "cpu", "machine": "Linux x86_64", "package": "0.1.0"}
+    run |= {"threads": 1, "seconds": 1.6, "source": "abc"}
+    others = [{"seconds": 20.0}, {"threads": 2}, {"start": "2026-11-23T"}, {"numerics": "0123"}, {"device": "A<B"}]
+    found = {str(k): run | other for k, other in enumerate([{}, *others])}
+    monkeypatch.setattr(records, "runs", lambda chapter: found)
+    first, *rest = pages.recordings("study")
+    start = "Recorded on 2026-11-22 on cpu (Linux x86_64), version 0.1.0, 1 thread"
+    assert first == f"{start}: 2 s with source abc, 20 s with source abc"
+    assert len(rest) == 4 and f"{start}, numerics 0123: 2 s with source abc" in rest and "A&lt;B" in rest[-1]
 
 
 def test_a_page_offers_its_rows_as_they_are_recorded(whole_book):

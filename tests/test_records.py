@@ -122,13 +122,13 @@ def test_every_row_says_where_it_comes_from(tmp_path):
     for run in runs.values():
         assert set(run) == {
             *("package", "source", "python", "versions", "machine", "device", "backend", "workers", "threads"),
-            *("start", "rules", "seconds"),
+            *("start", "rules", "seconds", "numerics"),
         }
         assert run["package"] == __version__ and run["source"] == provenance.source_hash()
         assert set(run["versions"]) == {"numpy", "scipy", "scikit-learn", "numba", "torch"}
         assert run["versions"]["numpy"] == np.__version__
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", run["start"])
-        assert run["seconds"] >= 0 and run["device"] == "cpu"
+        assert run["seconds"] >= 0 and run["device"] == "cpu" and run["numerics"] == provenance.numerics()
     assert first["threads"] == 3
 
 

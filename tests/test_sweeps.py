@@ -165,7 +165,7 @@ def test_the_command_records_on_a_cluster_and_says_so(scheduler, tmp_path, monke
     assert rows[0] == rows[1] and len(rows[0]) == 4
     runs = [next(iter(records.runs("study", tmp_path / how).values())) for how in ("dask", "threads")]
     assert [(run["backend"], run["workers"], run["threads"]) for run in runs] == [("dask", 2, 2), ("threads", 1, 3)]
-    assert runs[0]["machine"] == runs[1]["machine"]
+    assert runs[0]["machine"] == runs[1]["machine"] and runs[0]["numerics"] == runs[1]["numerics"]
     assert cli.main([*command, str(tmp_path / "dask")]) == 0 and "0 new rows of 4" in capsys.readouterr().out
 
 

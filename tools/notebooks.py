@@ -7,8 +7,8 @@
 
 Every executed notebook stores a hash of what its numbers depend on: its own code, the modules of `errref` that it
 imports, directly or through others, the style sheet and scripts beside them, the ledger, and the results files of each
-experiment among them (of all experiments, for a page that judges the whole ledger). A check never executes and never
-repairs anything.
+experiment among them (of all experiments, for a page that judges the whole ledger). Beside it stands where and when it
+was executed, which makes nothing stale. A check never executes and never repairs anything.
 """
 
 from __future__ import annotations
@@ -21,19 +21,25 @@ import io
 import json
 import re
 import sys
+import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import nbformat
+from joblib import cpu_count
 from nbclient import NotebookClient
 from PIL import Image
 
-from errref.provenance import numerics
+from errref.networks import device_name
+from errref.provenance import machine, numerics, software
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT = 300  # seconds a cell may take
 WIDGET = "application/vnd.jupyter.widget-"
+TOLD = {"package", "source", "machine", "numerics", "device", "threads", "start", "seconds"}  # of an execution
 
 
 def chapters() -> list[Path]:
@@ -111,6 +117,8 @@ def complaint(path: Path) -> str | None:
     if notebook.metadata.get("errref", {}).get("uses") != now:
         what = "its code, the package, the ledger or the rows"
         return f"{path.name} is stale: {what} changed since it was executed. Run `make notebooks`."
+    if not TOLD <= notebook.metadata.errref.keys():
+        return f"{path.name} does not say where and when it was executed: run `make notebooks`."
     return None
 
 
@@ -121,11 +129,19 @@ def execute(path: Path) -> None:
     """Run a chapter top to bottom in its own folder and store it with its hash; a failing one is left as it was."""
     notebook = nbformat.read(path, as_version=4)
     where = {"metadata": {"path": str(path.parent)}}
+    run, clock = circumstances(), time.monotonic()
     NotebookClient(notebook, timeout=TIMEOUT, kernel_name="python3", record_timing=False, resources=where).execute()
+    run["seconds"] = round(time.monotonic() - clock, 1)
     notebook = stabilise(notebook)
-    notebook.metadata["errref"] = {"uses": fingerprint(notebook), "numerics": numerics()}
+    notebook.metadata["errref"] = {"uses": fingerprint(notebook), **run}
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
+
+
+def circumstances() -> dict[str, Any]:
+    """Where and with what a chapter is executed, and when that starts, in the words of a run of `errref.records`."""
+    where = {"machine": machine(), "numerics": numerics(), "device": device_name(), "threads": cpu_count()}
+    return {**software(), **where, "start": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
 def stabilise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

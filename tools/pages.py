@@ -1,7 +1,8 @@
 """A Sphinx extension: what the book adds to its pages when they are built, and what it leaves out.
 
-Under each figure stands its data as a download, which the executed notebook keeps beside the picture. At the foot of
-each page stand the rows of its experiment, and how to cite the page. What weighs much and shows nothing is left out.
+Under each figure stands its data as a download, which the executed notebook keeps beside the picture, with the rows and
+the experiment behind it. At the foot of each page stands where its rows and its outputs come from, and how to cite it.
+What weighs much and shows nothing is left out.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ import nbformat
 import yaml
 from docutils import nodes
 from sphinx.application import Sphinx
+
+from errref import experiments, records
+from errref.provenance import software
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = "_data"  # folder of the built book
@@ -53,11 +57,20 @@ def offer_data(app: Sphinx, doctree: nodes.document, page: str) -> None:
 
 
 def _link(page: str, name: str, text: str, kind: str) -> nodes.raw:
-    to = posixpath.relpath(f"{DATA}/{posixpath.basename(page)}/{name}.csv", posixpath.dirname(page))
+    """The data of a figure, and the rows and the experiment of its chapter, which the playground has not."""
+    chapter = posixpath.basename(page)
     words = f"Data of the {kind}: {name}.csv ({max(1, round(len(text) / 1000))} kB)"
-    return nodes.raw(
-        "", f'<p class="figure-data"><a href="{escape(to)}" download>{escape(words)}</a></p>', format="html"
-    )
+    links = [_download(page, f"{name}.csv", words)]
+    links += [_download(page, rows.name, f"Rows: {rows.name}") for rows in results(chapter)]
+    if chapter in experiments.NAMES:
+        to = posixpath.relpath(f"{source_page(chapter)}.html", posixpath.dirname(page))
+        links.append(f'<a href="{to}">Experiment: {chapter}.py</a>')
+    return nodes.raw("", f'<p class="figure-data">{" · ".join(links)}</p>', format="html")
+
+
+def _download(page: str, file: str, words: str) -> str:
+    to = posixpath.relpath(f"{DATA}/{posixpath.basename(page)}/{file}", posixpath.dirname(page))
+    return f'<a href="{escape(to)}" download>{escape(words)}</a>'
 
 
 def _under(picture: nodes.image, link: nodes.raw) -> None:
@@ -92,6 +105,20 @@ def results(chapter: str) -> list[Path]:
     return sorted((ROOT / "results").glob(f"{chapter}.jsonl*"))
 
 
+def source_page(experiment: str) -> str:
+    """The page with the code of an experiment, beside those that Sphinx makes of what the page on the package names."""
+    return f"_modules/errref/experiments/{experiment}"
+
+
+def show_experiments(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Pages with the code of the experiments, which are no part of the page on the package."""
+    for name in experiments.NAMES if app.builder.name == "html" else ():
+        code = (ROOT / "errref" / "experiments" / f"{name}.py").read_text(encoding="utf-8")
+        title = f"Source code of the experiment {name}"
+        body = f"<h1>{title}</h1>{app.builder.highlighter.highlight_block(code, 'python')}"
+        yield source_page(name), {"title": title, "body": body}, "page.html"
+
+
 # -- the foot of a page ------------------------------------------------------------------------------------------------
 
 
@@ -101,8 +128,39 @@ def add_foot(app: Sphinx, page: str, template: str, context: dict[str, Any], doc
         context["body"] += foot(page, context["title"], app.config.copyright, app.config.html_baseurl)
 
 
+def recordings(chapter: str) -> list[str]:
+    """When, on what and with what the rows of a chapter were recorded: one line for all runs that agree in it."""
+    found: dict[str, list[str]] = {}
+    for run in records.runs(chapter).values():
+        found.setdefault(f"Recorded on {circumstances(run)}", []).append(duration(run))
+    return [f"{start}: {', '.join(runs)}" for start, runs in found.items()]
+
+
+def executions(chapter: str) -> list[str]:
+    """The same of the execution of a notebook; of a page that executes nothing, the package that it is about."""
+    path = ROOT / "book" / f"{chapter}.ipynb"
+    if not path.exists():
+        now = software()
+        return [f"Nothing is executed on this page; it is of version {now['package']}, source {now['source']}"]
+    run = nbformat.read(path, as_version=4).metadata.get("errref", {})
+    return [f"Executed here on {circumstances(run)}: {duration(run)}"] if "start" in run else []
+
+
+def circumstances(run: dict[str, Any]) -> str:
+    """Day, device, machine, version and threads of a run, and how its machine rounds, if it says so."""
+    rounding = f", numerics {run['numerics']}" if "numerics" in run else ""
+    threads = f"{run['threads']} thread{'s' if run['threads'] > 1 else ''}"
+    where = f"{run['start'][:10]} on {run['device']} ({run['machine']})"
+    return escape(f"{where}, version {run['package']}, {threads}{rounding}")
+
+
+def duration(run: dict[str, Any]) -> str:
+    """Seconds of a run, and the sources that it ran."""
+    return f"{run['seconds']:.0f} s with source {run['source']}"
+
+
 def foot(page: str, title: str, year: str, address: str) -> str:
-    """The rows behind a page, and how to cite it, as HTML.
+    """Where what a page shows comes from, and how to cite it, as HTML.
 
     Parameters
     ----------
@@ -115,8 +173,9 @@ def foot(page: str, title: str, year: str, address: str) -> str:
         Where the book is published, or an empty string as long as that is not known.
     """
     chapter = posixpath.basename(page)
-    to = posixpath.relpath(f"{DATA}/{chapter}", posixpath.dirname(page))
-    rows = "".join(f'<li>Recorded rows: <a href="{to}/{p.name}" download>{p.name}</a></li>' for p in results(chapter))
+    origin = [f"Recorded rows: {_download(page, rows.name, rows.name)}" for rows in results(chapter)]
+    origin += recordings(chapter) + executions(chapter)
+    origin_list = "".join(f"<li>{line}</li>" for line in origin)
     cite = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     book, version, authors = escape(cite["title"]), cite["version"], " and ".join(a["name"] for a in cite["authors"])
     url = f"{address.rstrip('/')}/{page}.html" if address else ""
@@ -130,7 +189,7 @@ def foot(page: str, title: str, year: str, address: str) -> str:
     lines = "".join(f"  {key} = {{{value}}},\n" for key, value in entry.items())
     bibtex = escape(f"@incollection{{errref-{chapter},\n{lines}}}")
     return (
-        f'<footer class="page-foot" aria-label="About this page"><ul>{rows}<li>Cite this page: {text}</li>'
+        f'<footer class="page-foot" aria-label="About this page"><ul>{origin_list}<li>Cite this page: {text}</li>'
         f"<li>Cite the paper with it: {who} ({paper['year']}). <cite>{escape(paper['title'])}</cite>. "
         f"{paper['notes']}, {doi}.</li></ul>"
         f"<details><summary>This page for BibTeX</summary><pre>{bibtex}</pre></details></footer>"
@@ -165,6 +224,7 @@ def lighten(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx."""
     app.connect("doctree-resolved", offer_data)
+    app.connect("html-collect-pages", show_experiments)
     app.connect("html-page-context", add_foot)
     app.connect("build-finished", write_data)
     app.connect("build-finished", lighten)
