@@ -1,7 +1,7 @@
 """What catalogues and journals read about the project, made from what the project says of itself once.
 
-    python tools/metadata.py              writes .zenodo.json, codecheck.yml and metadata.yaml
-    python tools/metadata.py --check      names those that are not what it would write; exit 1 if there is any
+    python -m tools.metadata              writes .zenodo.json, codecheck.yml and metadata.yaml
+    python -m tools.metadata --check      names those that are not what it would write; exit 1 if there is any
 
 Title, authors, licence, abstract and sources stand in CITATION.cff, the public address in _config.yml, the claims in
 the ledger, what was found in the rows. `crate`, the description of an archive, goes into the archive only: it has the
@@ -178,7 +178,7 @@ def crate(files: dict[str, bytes], date: str) -> dict[str, Any]:
         "version": cite["version"],
         "datePublished": date,
         "keywords": cite["keywords"],
-        "author": [{"@id": f"#author-{i}"} for i, _ in enumerate(cite["authors"])],
+        "author": _one_or_all([{"@id": f"#author-{i}"} for i, _ in enumerate(cite["authors"])]),
         "license": licences,
         "citation": {"@id": doi},
         "hasPart": [{"@id": name} for name in (*listed, BUILT)],
@@ -189,7 +189,7 @@ def crate(files: dict[str, bytes], date: str) -> dict[str, Any]:
         "@type": "ScholarlyArticle",
         "name": source["title"],
         "datePublished": str(source["year"]),
-        "author": [{"@id": f"#author-paper-{i}"} for i, _ in enumerate(source["authors"])],
+        "author": _one_or_all([{"@id": f"#author-paper-{i}"} for i, _ in enumerate(source["authors"])]),
     }
     book = {"@id": BUILT, "@type": "Dataset", "name": "The book, built", "license": licences[1]}
     return {
@@ -209,6 +209,10 @@ def crate(files: dict[str, bytes], date: str) -> dict[str, Any]:
             *(_file(name, data, cite["license"]) for name, data in listed.items()),
         ],
     }
+
+
+def _one_or_all(entries: list[dict[str, str]]) -> Any:
+    return entries[0] if len(entries) == 1 else entries
 
 
 def _agent(place: str, author: dict[str, str]) -> dict[str, str]:
