@@ -358,9 +358,9 @@ IMPORT = "import errref, sys; print(errref.__version__, errref.__file__.startswi
 
 def environment(folder, built, *options):
     """The interpreter of an empty environment with the wheel of the source distribution."""
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=300)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, timeout=300)
     python = folder / "bin" / "python"
-    install = [python, "-m", "pip", "install", *INSTALL, *options, built[1]]
+    install = [sys.executable, "-m", "pip", "--python", python, "install", *INSTALL, *options, built[1]]
     done = subprocess.run(install, capture_output=True, text=True, timeout=900)
     return python if done.returncode == 0 else pytest.skip(f"what it needs cannot be had here: {done.stderr[-300:]}")
 
