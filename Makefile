@@ -53,7 +53,9 @@ record: $(READY)  ## record what is missing of every experiment
 metadata: $(READY)  ## what catalogues read: .zenodo.json, codecheck.yml, metadata.yaml
 	$(RUN) -m tools.metadata
 
-archive: book  ## source, rows, pins and built book in one file, _build/errref-VERSION.tar.gz
+archive: $(READY)  ## source, rows, pins and the book, built from scratch, in one file: _build/errref-VERSION.tar.gz
+	rm -rf _build/html _build/.doctrees
+	$(MAKE) book
 	$(RUN) -m tools.archive
 
 bench: $(READY)  ## speed, side by side with peers, as ratios
