@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 # machines with and machines without AVX-512 end at the same digits.
 export NPY_DISABLE_CPU_FEATURES ?= X86_V4 AVX512_ICL AVX512_SPR
 
-.PHONY: help book pdf test lint data lab notebooks record bench test-long clean
+.PHONY: help book pdf test lint data lab notebooks record metadata archive bench test-long clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -49,6 +49,14 @@ notebooks: $(READY)  ## execute the chapters that are stale
 record: $(READY)  ## record what is missing of every experiment
 	for name in intuition isodata functions rivals forgetting traps fashion own_data; do $(VENV)/bin/errref run $$name || exit; done
 	$(VENV)/bin/errref run multiverse --backend processes && $(VENV)/bin/errref pack multiverse
+
+metadata: $(READY)  ## what catalogues read: .zenodo.json, codecheck.yml, metadata.yaml
+	$(RUN) -m tools.metadata
+
+archive: $(READY)  ## source, rows, pins and the book, built from scratch, in one file: _build/errref-VERSION.tar.gz
+	rm -rf _build/html _build/.doctrees
+	$(MAKE) book
+	$(RUN) -m tools.archive
 
 bench: $(READY)  ## speed, side by side with peers, as ratios
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .[bench]

@@ -13,6 +13,9 @@ from errref.claims import Claim, Verdict
 from errref.provenance import numerics
 from errref.records import Row
 
+# The paper's own headline: the four reductions of its table, and the accuracy of its abstract.
+HEADLINE = ("table-linear", "table-cubic", "table-quartic", "table-piecewise", "fashion-9881")
+
 
 def rows_of(claim: Claim, folder: str | Path | None = None) -> list[Row]:
     """The recorded rows that judge a claim; an empty list for a claim without an experiment."""
@@ -87,3 +90,32 @@ def remarks(claim: Claim, folder: str | Path | None = None) -> list[str]:
         moved = f"numerics moved: this machine rounds as {numerics()}, that of the rows as {known}"
         found.append(f"{moved}; a long training ends at other digits for that alone")
     return found
+
+
+def mark(judged: Iterable[Verdict] | None = None) -> str:
+    """What stands before the title of this reproduction, in the manner of the journal ReScience.
+
+    It is judged by the first rules of the claims in ``HEADLINE``.
+
+    Parameters
+    ----------
+    judged : iterable of Verdict or None, default=None
+        None: the recorded verdicts of ``HEADLINE``.
+
+    Returns
+    -------
+    str
+        ``"[Re]"`` if every claim is reproduced. ``"[¬Re]"`` if one is not, or only partly, whatever the others turn out
+        to be. Empty as long as neither is certain, because a claim that could still decide it is open.
+
+    Examples
+    --------
+    >>> mark(verdicts(["toy-global-minimum"]))
+    '[Re]'
+    >>> mark(verdicts(["toy-global-minimum", "forget-update"]))
+    '[¬Re]'
+    """
+    words = {verdict.word for verdict in (verdicts(HEADLINE) if judged is None else judged)}
+    if words <= {"reproduced"}:
+        return "[Re]"
+    return "[¬Re]" if words - {"reproduced", "open"} else ""
