@@ -33,7 +33,6 @@ from joblib import cpu_count
 from nbclient import NotebookClient
 from PIL import Image
 
-from errref.networks import device_name
 from errref.provenance import machine, numerics, software
 
 ROOT = Path(__file__).parent.parent
@@ -140,6 +139,8 @@ def execute(path: Path) -> None:
 
 def circumstances() -> dict[str, Any]:
     """Where and with what a chapter is executed, and when that starts, in the words of a run of `errref.records`."""
+    from errref.networks import device_name  # this takes seconds, and a check does not need it
+
     where = {"machine": machine(), "numerics": numerics(), "device": device_name(), "threads": cpu_count()}
     return {**software(), **where, "start": datetime.now(UTC).isoformat(timespec="seconds")}
 
