@@ -68,7 +68,25 @@ def entry(share):
 
 VALUES = [
     *(None, True, False, -1, 0, 1, 2, 3, -7, 0.5, 1.5, -0.5, 1e-300, 1e308, np.nan, np.inf, -np.inf, 1j),
-    *("", "x", "random", "torch", "input", "both", "é", "1", b"x", (), (1, 2), [], [1.0], [[1.0, 2.0]], {}, {"a": 1}),
+    *(
+        "",
+        "x",
+        "random",
+        "torch",
+        "input",
+        "both",
+        "é",
+        "1",
+        b"x",
+        (),
+        (1, 2),
+        ("a", None),
+        [],
+        [1.0],
+        [[1.0, 2.0]],
+        {},
+        {"a": 1},
+    ),
     *(
         object(),
         lambda *given: "nonsense",

@@ -192,7 +192,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
         d = self.n_features_in_
         side = isqrt(d)
         shape = self.image_shape or ((side, side) if side * side == d else (1, d))
-        if len(shape) != 2 or shape[0] * shape[1] != d:
+        if len(shape) != 2 or not all(isinstance(n, Integral) for n in shape) or shape[0] * shape[1] != d:
             raise ValueError(f"image_shape={shape} does not hold the {d} columns of X; height times width must be {d}.")
         return int(shape[0]), int(shape[1])
 
@@ -254,8 +254,12 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
             return np.concatenate([module(self._standardise(batch)).cpu().numpy() for batch in batches])
 
     def _device(self) -> str:
-        auto = "cuda" if has_gpu() else "cpu"
-        return auto if self.device == "auto" else self.device
+        name = ("cuda" if has_gpu() else "cpu") if self.device == "auto" else self.device
+        try:
+            load_torch().empty(0, device=name)
+        except (RuntimeError, AssertionError):  # the latter: a torch that was built without it
+            raise ValueError(f"device={name!r} is none that torch has here; name 'auto', 'cpu' or 'cuda'.") from None
+        return name
 
 
 @contextmanager
