@@ -13,11 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state, compute_class_weight, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from errref.networks.backend import has_gpu, load_torch
 from errref.networks.building import new_module
+from errref.parts import check_labels
 from errref.progress import bar
 
 ARCHITECTURES = {"separable", "resnet18", "vgg"}
@@ -142,7 +142,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
             If training diverges.
         """
         images, labels = validate_data(self, X, y, dtype=[np.float32, np.uint8], ensure_min_samples=2)
-        check_classification_targets(labels)
+        check_labels(labels)
         self.classes_, targets = np.unique(labels, return_inverse=True)
         self.image_shape_ = self._image_shape()
         self.mean_, self.scale_ = _moments(images)
@@ -267,7 +267,7 @@ def _threads(n_jobs: int | None) -> Iterator[None]:
     """Let torch use so many threads of the CPU inside, and as many as before outside."""
     torch = load_torch()
     before = torch.get_num_threads()
-    torch.set_num_threads(n_jobs or before)
+    torch.set_num_threads(int(n_jobs or before))
     try:
         yield
     finally:
