@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import column_or_1d, get_tags
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples
 
 
@@ -35,6 +36,14 @@ def has_proba(model) -> bool:
     return all(hasattr(network, "predict_proba") or not hasattr(network, "fit") for network in networks)
 
 
+def check_labels(y: np.ndarray) -> None:
+    """Refuse targets that are no classes, and those that have no order."""
+    try:
+        check_classification_targets(y)
+    except TypeError:
+        raise ValueError("y mixes labels that have no order, such as texts and None; make them of one type.") from None
+
+
 def as_array(values, name: str) -> np.ndarray:
     """Values as an array, unless they are ragged."""
     try:
@@ -54,7 +63,8 @@ def filled(X) -> Any:
 
 def folds(cv: Any, n_samples: int) -> Any:
     """What scikit-learn takes as ``cv``; an iterable as the list of its pairs of index arrays."""
-    if isinstance(cv, str) or hasattr(cv, "split") or not isinstance(cv, Iterable):
+    splits = hasattr(cv, "split") and not isinstance(cv, bytes)  # a text is refused by scikit-learn, bytes are not
+    if splits or not isinstance(cv, Iterable):
         return cv  # which scikit-learn checks by itself
     pairs = list(cv) if getattr(cv, "ndim", 1) else []
     if not pairs or not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):

@@ -14,11 +14,11 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils import _safe_indexing, check_array, check_random_state, column_or_1d, get_tags, indexable
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from errref.isodata import Isodata
-from errref.parts import answer, as_array, filled, folds, has_proba, part
+from errref.parts import answer, as_array, check_labels, filled, folds, has_proba, part
 
 
 class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
@@ -197,7 +197,7 @@ class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
     def _check_y(self, y) -> np.ndarray:
         y = column_or_1d(y, warn=True)
         if self._classifies:
-            check_classification_targets(y)
+            check_labels(y)
         return y if self._classifies else check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
 
     def _learn(self, y: np.ndarray, prediction: np.ndarray) -> None:

@@ -5,6 +5,7 @@ import gzip
 import io
 import re
 from html import unescape
+from html.parser import HTMLParser
 from pathlib import Path
 
 import nbformat
@@ -98,6 +99,57 @@ def test_every_link_within_the_book_has_its_target(whole_book):
         assert target.exists(), f"{file.name} links to {href}"
         if anchor and target.suffix == ".html":
             assert anchor in ids[target], f"{file.name} links to {href}"
+
+
+class Loaded(HTMLParser):
+    """What a page or a style sheet loads by itself from another host: all addresses but those of links to follow."""
+
+    OUTSIDE = re.compile(r"^\s*(?:https?:)?//|(?:\burl\(|\burl=|@import)\s*[\"']?\s*(?:https?:)?//|,\s*https?://")
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.found += [
+            f"{tag} {name}={value}"
+            for name, value in attributes
+            if (tag, name) != ("a", "href") and self.OUTSIDE.search(value or "")
+        ]
+
+    def handle_data(self, text):
+        if self.cdata_elem == "style":
+            self.found += self.OUTSIDE.findall(text)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        '<script src="https://example.org/a.js"></script>',
+        "<script async src=//example.org/a.js></script>",
+        '<link rel="stylesheet" href="http://example.org/a.css">',
+        '<img src="https://example.org/a.png">',
+        '<img srcset="a.png 1x, https://example.org/a.png 2x">',
+        '<iframe src="https://example.org"></iframe>',
+        '<form action="https://example.org">',
+        '<object data="//example.org/a.svg"></object>',
+        '<p style="background: url(https://example.org/a.png)">',
+        "<style>@import 'https://example.org/a.css';</style>",
+        '<meta http-equiv="refresh" content="0; url=https://example.org">',
+    ],
+)
+def test_each_way_to_load_from_another_host_is_found(fault):
+    assert Loaded(fault).found and not Loaded(fault.replace("https:", "").replace("http:", "").replace("//", "")).found
+
+
+def test_no_page_and_no_style_sheet_loads_anything_from_another_host(whole_book):
+    pages, sheets = list(whole_book.rglob("*.html")), list(whole_book.rglob("*.css"))
+    assert len(pages) > 15 and len(sheets) > 5 and whole_book / "_modules" / "errref" / "reflection.html" in pages
+    for page in pages:
+        assert Loaded(page.read_text(encoding="utf-8")).found == [], page.name
+    for sheet in sheets:
+        assert Loaded(f"<style>{sheet.read_text(encoding='utf-8')}</style>").found == [], sheet.name
 
 
 # -- data under the figures, and the foot ------------------------------------------------------------------------------

@@ -13,11 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state, compute_class_weight, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from errref.networks.backend import has_gpu, load_torch
 from errref.networks.building import new_module
+from errref.parts import check_labels
 from errref.progress import bar
 
 ARCHITECTURES = {"separable", "resnet18", "vgg"}
@@ -142,7 +142,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
             If training diverges.
         """
         images, labels = validate_data(self, X, y, dtype=[np.float32, np.uint8], ensure_min_samples=2)
-        check_classification_targets(labels)
+        check_labels(labels)
         self.classes_, targets = np.unique(labels, return_inverse=True)
         self.image_shape_ = self._image_shape()
         self.mean_, self.scale_ = _moments(images)
@@ -192,7 +192,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
         d = self.n_features_in_
         side = isqrt(d)
         shape = self.image_shape or ((side, side) if side * side == d else (1, d))
-        if len(shape) != 2 or shape[0] * shape[1] != d:
+        if len(shape) != 2 or not all(isinstance(n, Integral) for n in shape) or shape[0] * shape[1] != d:
             raise ValueError(f"image_shape={shape} does not hold the {d} columns of X; height times width must be {d}.")
         return int(shape[0]), int(shape[1])
 
@@ -254,8 +254,12 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
             return np.concatenate([module(self._standardise(batch)).cpu().numpy() for batch in batches])
 
     def _device(self) -> str:
-        auto = "cuda" if has_gpu() else "cpu"
-        return auto if self.device == "auto" else self.device
+        name = ("cuda" if has_gpu() else "cpu") if self.device == "auto" else self.device
+        try:
+            load_torch().empty(0, device=name)
+        except (RuntimeError, AssertionError):  # the latter: a torch that was built without it
+            raise ValueError(f"device={name!r} is none that torch has here; name 'auto', 'cpu' or 'cuda'.") from None
+        return name
 
 
 @contextmanager
@@ -263,7 +267,7 @@ def _threads(n_jobs: int | None) -> Iterator[None]:
     """Let torch use so many threads of the CPU inside, and as many as before outside."""
     torch = load_torch()
     before = torch.get_num_threads()
-    torch.set_num_threads(n_jobs or before)
+    torch.set_num_threads(int(n_jobs or before))
     try:
         yield
     finally:
