@@ -185,6 +185,12 @@ def test_a_rule_that_was_written_or_changed_after_the_rows_is_marked(rules, chan
     assert not report.late([claims.load()["table-arithmetic"]])
 
 
+def test_a_rule_that_was_changed_after_its_rows_says_so_in_its_note():
+    judged = [claim for first in claims.load().values() for claim in (first, first.second) if claim is not None]
+    late = report.late(judged)
+    assert [c.label for c in judged if c.label in late and "after the rows were recorded" not in c.note] == []
+
+
 def test_a_box_shows_recorded_and_fresh_side_by_side(project):
     box = report.box("table-linear", "table-arithmetic", fresh=rows(0.5, range(1000, 1003)))
     text, html = repr(box), box._repr_html_()
