@@ -40,6 +40,8 @@ VERDICTS = [
         (17044.0, "median", "17,044"),
         (-999.6, "median", "-1,000"),
         (999.4, "median", "999"),
+        (999_999.0, "median", "999,999"),
+        (1e6, "median", "1.00e+06"),
         (1.5e7, "median", "1.50e+07"),
         (float("inf"), "median", "inf"),
         (-8.53, "log10_median", "-8.53"),
@@ -59,6 +61,8 @@ def test_what_was_found_is_told_in_a_few_words():
         "–",
     ]
     assert [digits.n_of(verdict) for verdict in VERDICTS] == [20, 20, None, None]
+    none = replace(VERDICTS[1], readings=[replace(reading, holds=False) for reading in VERDICTS[1].readings])
+    assert digits.summary(none) == "of 2: 0 hold, 2 do not"
 
 
 def test_the_text_table_has_a_line_for_each_claim_that_fits_a_terminal():
