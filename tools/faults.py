@@ -11,6 +11,7 @@ and goes on.
 
 caught     a named test failed, and it passes without the fault
 hung       the named tests did not end in time, and were stopped
+crashed    the interpreter did not survive them
 survived   they passed
 broken     none of them could be run, since the fault does not even let the test file be read: this is no catch
 skipped    this machine lacks what they need
@@ -45,7 +46,8 @@ import yaml
 ROOT = Path(__file__).parent.parent
 PLAN, TABLE = ROOT / "tests" / "faults.yml", ROOT / "tests" / "faults.csv"
 COLUMNS = ("kind", "id", "file", "before", "after", "tests", "outcome", "by", "seconds", "date", "software")
-KILLED = ("caught", "hung")
+KILLED = ("caught", "hung", "crashed")
+NO_SURVIVOR = (*KILLED, "broken")  # whole test files that cannot be read do not go unnoticed
 MATTERS = ("numpy", "numba", "scikit-learn", "pytest", "cosmic_ray")
 TIMEOUT = 300  # seconds that the named tests of one fault may take
 # Operators that are left out: floats refuse these at once, which tests no test; and the last fails on tuples.
@@ -272,6 +274,8 @@ def outcome(tree: Path, tests: Sequence[str], timeout: float = TIMEOUT, **variab
     failed = re.findall(r"^(?:FAILED|ERROR) (\S+?::.+?)(?: - .*)?$", said, re.MULTILINE)  # a file alone was not read
     if run.returncode == 1 and failed:
         return "caught", failed[0]
+    if run.returncode < 0:  # by a signal, such as that of a write into memory that is not its own
+        return "crashed", ""
     if run.returncode == 0:
         return ("survived" if re.search(r"\b\d+ passed", said) else "skipped"), ""
     return "broken", ""
@@ -365,7 +369,7 @@ def main() -> int:
     counts = Counter(line["outcome"] for line in lines.values())
     print(", ".join(f"{n} {word}" for word, n in counts.most_common()))
     explained = plan()["survivors"]
-    return int(any(line["outcome"] not in KILLED and line["id"] not in explained for line in lines.values()))
+    return int(any(line["outcome"] not in NO_SURVIVOR and line["id"] not in explained for line in lines.values()))
 
 
 if __name__ == "__main__":
