@@ -316,6 +316,12 @@ def test_bounds_are_kept_or_broken_at_their_very_value(word, limit, holds):
     assert judge(simple(bound={word: limit}), rows).readings[0].holds is holds
 
 
+@pytest.mark.parametrize("word, holds", [("at_least", False), ("above", False), ("at_most", True), ("below", True)])
+def test_a_number_is_not_rounded_before_it_is_judged(word, holds):
+    rows = [Row("functions", {}, seed, {"a": 1 - 1e-12}) for seed in range(3)]
+    assert judge(simple(bound={word: 1.0}), rows).readings[0].holds is holds
+
+
 # -- many systems ------------------------------------------------------------------------------------------------------
 
 

@@ -198,6 +198,7 @@ def test_lumping_by_hand(max_merges, considered, lumped, final):
     init = [[0], [3], [5], [20]]
     model = Isodata(4, max_std=np.inf, min_distance=6, max_merges=max_merges, max_iter=2, init=init).fit(X)
     assert model.history_[0]["considered"] == considered and model.history_[0]["lumped"] == lumped
+    np.testing.assert_allclose(model.history_[0]["centers"].ravel(), final)
     assert model.history_[1]["considered"] == []
     np.testing.assert_allclose(model.cluster_centers_.ravel(), final)
 
@@ -214,6 +215,8 @@ def test_discarding_by_hand():
     assert model.cluster_centers_.tolist() == [[3.25]] and model.n_iter_ == 4  # 3 and 4 change nothing
     once = Isodata(1, min_samples=2, max_std=9, max_iter=1, init=[[1], [10]]).fit(X)
     assert once.cluster_centers_.tolist() == [[1]] and once.labels_.tolist() == [0, 0, 0, 0]
+    enough = Isodata(1, min_samples=1, max_std=9, max_iter=1, init=[[1], [10]]).fit(X)
+    assert enough.history_[0]["discarded"] == []  # one sample is not fewer than theta_N = 1
 
 
 def test_splitting_by_hand():

@@ -83,6 +83,10 @@ def test_test_samples_never_reach_training():
     spoiled[130:] = -1e3
     one, two = (own_data.fold(config, a, b, train, test, seed=1) for a, b in ((X, y), (other, spoiled)))
     assert {k: v for k, v in one.items() if k not in SECONDS} == {k: v for k, v in two.items() if k not in SECONDS}
+    hidden = y.copy()
+    hidden[test] = -1e3
+    blind = own_data.fold(config, X, hidden, train, test, seed=1)
+    assert all(blind[k] == one[k] for k in ("routed", "error_cases", "experts"))  # known without the labels of the test
 
 
 def test_the_row_is_the_mean_of_its_folds(monkeypatch):

@@ -106,7 +106,7 @@ def imported(path):
     "folder, extras",
     [
         ("errref", ("torch", "figures", "dask", "widgets")),
-        ("tools", ("book", "widgets")),
+        ("tools", ("book", "widgets", "test")),
         ("tests", ("torch", "figures", "widgets", "book", "dask", "test")),
     ],
 )

@@ -40,6 +40,8 @@ VERDICTS = [
         (17044.0, "median", "17,044"),
         (-999.6, "median", "-1,000"),
         (999.4, "median", "999"),
+        (999_999.0, "median", "999,999"),
+        (1e6, "median", "1.00e+06"),
         (1.5e7, "median", "1.50e+07"),
         (float("inf"), "median", "inf"),
         (-8.53, "log10_median", "-8.53"),
@@ -59,6 +61,8 @@ def test_what_was_found_is_told_in_a_few_words():
         "–",
     ]
     assert [digits.n_of(verdict) for verdict in VERDICTS] == [20, 20, None, None]
+    none = replace(VERDICTS[1], readings=[replace(reading, holds=False) for reading in VERDICTS[1].readings])
+    assert digits.summary(none) == "of 2: 0 hold, 2 do not"
 
 
 def test_the_text_table_has_a_line_for_each_claim_that_fits_a_terminal():
@@ -200,6 +204,12 @@ def test_how_a_machine_rounds_is_told_by_the_run_or_by_the_executed_chapter_or_n
         assert recorded.numerics_of("functions", old) == stored
         assert [remark.startswith(begin or "") for remark in report.remarks(claim)] == ([True] if begin else [])
     assert not report.remarks(claims.load()["human-reflection"])
+
+
+def test_a_rule_that_was_changed_after_its_rows_says_so_in_its_note():
+    judged = [claim for first in claims.load().values() for claim in (first, first.second) if claim is not None]
+    late = report.late(judged)
+    assert [c.label for c in judged if c.label in late and "after the rows were recorded" not in c.note] == []
 
 
 def test_a_box_shows_recorded_and_fresh_side_by_side(project):
