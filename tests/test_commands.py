@@ -84,6 +84,8 @@ PROVEN = {  # by `.ci/run` itself, or by another test: where, and the word for i
     "pip install .": ("tests/test_citable.py", '"install", *INSTALL'),
 }
 NOT_HERE = {
+    "python -m tools.faults": "half an hour; `make test-long` runs the same, by tests/test_faults.py",
+    "make test-long": "hours; it is `pytest -m long`, which this file is a part of",
     "make record": "hours; it is `errref run` of each study, and `errref pack`",
     "make bench": "installs packages that only the comparison needs",
     "pip install '.[torch]'": "large; the environment of the tests is made from the same extras at the pins",
