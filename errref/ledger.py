@@ -164,10 +164,8 @@ def get(claims: dict[str, Claim], name: str) -> Claim:
 
     Parameters
     ----------
-    claims : dict of Claim
-        As `load` returns them.
-    name : str
-        The id.
+    claims : dict of Claim, as `load` returns them
+    name : str, the id
 
     Returns
     -------
@@ -238,10 +236,9 @@ def _check_rule(name: str, rule: dict[str, Any]) -> None:
     confidence = rule["confidence"]
     must(name, _number(confidence) and 0 < confidence < 1, "its confidence must lie between 0 and 1.")
     for key in ("seeds", "systems", "sample"):
-        enough = type(rule.get(key, 2)) is int and rule.get(key, 2) >= 2
-        must(name, enough, f"its {key} must be a whole number of at least 2.")
+        must(name, type(n := rule.get(key, 2)) is int and n >= 2, f"its {key} must be a whole number of at least 2.")
     _known(name, "experiment", [rule["experiment"]], experiments.NAMES)
-    must(name, _flat(rule.get("quick", {})), "its quick must be a mapping such as {scale: quick}, flat.")
+    must(name, _plain(rule.get("quick", {})), "its quick must be a mapping such as {scale: quick}, flat.")
     given = rule.get("readings", {})
     named = isinstance(given, dict) and all(isinstance(n, str) and isinstance(p, dict) for n, p in given.items())
     must(name, named, "its readings must be a mapping from names to settings, such as {linear: {select: ...}}.")
@@ -261,10 +258,11 @@ def _check_rule(name: str, rule: dict[str, Any]) -> None:
             _known(place, "bound", bound, BOUNDS)
             must(place, all(map(_number, bound.values())), f"its {key} must be a number.")
         for key in ("select", "than"):
-            must(place, _flat(part.get(key, {})), f"its {key} must be a mapping such as {{function: linear}}, flat.")
+            must(place, _plain(part.get(key, {})), f"its {key} must be a mapping such as {{function: linear}}, flat.")
         must(place, "each" not in part or "systems" in rule, "'each' goes with the number of systems; add systems.")
         same = "each" not in part or set(part.get("than", part.get("select", {}))) == set(part.get("select", {}))
         must(place, same, "with 'each', its select and than must name the same settings.")
+    must(name, _plain(rule, deep=True), "its rule must hold words, numbers and mappings of these only.")
 
 
 def must(name: str, holds: bool, sentence: str) -> None:
@@ -288,10 +286,11 @@ def _number(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value)
 
 
-def _flat(value: Any) -> bool:
-    """Whether these are settings as a configuration has them: plain values by name."""
-    plain = {str, bool, int, float, type(None)}
-    return isinstance(value, dict) and {*map(type, value)} <= {str} and {*map(type, value.values())} <= plain
+def _plain(value: Any, deep: bool = False) -> bool:
+    """Whether these are plain values by name, as a configuration has them; or, if deep, mappings of such too."""
+    kinds = {str, bool, int, float, type(None)}
+    named = isinstance(value, dict) and {*map(type, value)} <= {str}
+    return named and all(type(v) in kinds or (deep and _plain(v, deep)) for v in value.values())
 
 
 def readings(rule: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import column_or_1d, get_tags
+from sklearn.utils import check_array, column_or_1d, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples
 
@@ -42,6 +42,14 @@ def check_labels(y: np.ndarray) -> None:
         check_classification_targets(y)
     except TypeError:
         raise ValueError("y mixes labels that have no order, such as texts and None; make them of one type.") from None
+
+
+def targets(y) -> np.ndarray:
+    """Targets that a residual can be taken of."""
+    y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
+    if y.dtype.kind in "mM":
+        raise ValueError("y holds dates or durations; make them numbers, such as days.")
+    return y
 
 
 def as_array(values, name: str) -> np.ndarray:

@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from errref.isodata import Isodata
-from errref.parts import answer, as_array, check_labels, filled, folds, has_proba, part
+from errref.parts import answer, as_array, check_labels, filled, folds, has_proba, part, targets
 
 
 class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
@@ -198,7 +198,7 @@ class _ErrorReflection(MetaEstimatorMixin, BaseEstimator):
         y = column_or_1d(y, warn=True)
         if self._classifies:
             check_labels(y)
-        return y if self._classifies else check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
+        return y if self._classifies else targets(y)
 
     def _learn(self, y: np.ndarray, prediction: np.ndarray) -> None:
         if self._classifies:

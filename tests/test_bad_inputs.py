@@ -33,7 +33,7 @@ import pytest
 import sklearn
 import traitlets
 import yaml
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 from sklearn.exceptions import NotFittedError
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -391,8 +391,24 @@ def values_in_ledgers(rng):
     """A claim of the ledger with one of its values replaced, removed, renamed or added."""
     claim = copy.deepcopy(rng.choice(CLAIMS))
     inside, key = rng.choice([(part, key) for part in parts(claim) for key in part])
-    words = [*ledger.RULE_FIELDS, *ledger.TEXTS, *ledger.KINDS, *ledger.BOUNDS, *ledger.STATISTICS, "functions.run"]
-    plain = [*words, None, True, 0, 1, -1, 2, 2.5, np.nan, np.inf, 10**30, "", "x", datetime.date(2026, 1, 1)]
+    words = [*sorted(ledger.RULE_FIELDS), *ledger.TEXTS, *ledger.KINDS, *ledger.BOUNDS, *ledger.STATISTICS]
+    plain = [
+        *words,
+        "functions.run",
+        None,
+        True,
+        0,
+        1,
+        -1,
+        2,
+        2.5,
+        np.nan,
+        np.inf,
+        10**30,
+        "",
+        "x",
+        datetime.date(2026, 1, 1),
+    ]
     value = rng.choice([rng.choice(plain), [rng.choice(plain)], {rng.choice(plain): rng.choice(plain)}, [], {}, [{}]])
     kind = rng.choice(["replace", "remove", "rename", "add"])
     if kind == "remove":
@@ -438,9 +454,9 @@ def rows_for(claim):
 def figures_that_move(rng):
     figure = rng.choice(moving())
     name = rng.choice([name for name, trait in figure.traits(sync=True).items() if name[0] != "_" and name != "layout"])
-    before = getattr(figure, name)
+    before, value = getattr(figure, name), anything(rng)
     try:
-        setattr(figure, name, value := anything(rng))
+        setattr(figure, name, value.toarray() if issparse(value) else value)  # which knows no comparison with a text
     except traitlets.TraitError:
         assert str(getattr(figure, name)) == str(before)
         raise
@@ -467,11 +483,10 @@ def arguments(rng):
         given = [rng.choice(WORDS[:5]), *(rng.choice(WORDS) for _ in range(rng.randint(0, 4)))]
         if given[0] == "data":
             given.append("--no-fetch")
-        elif rng.random() < 0.8:
+        elif rng.random() < 0.5:
             given += ["--results", rng.choice([folder, folder, f"{folder}/new", "/dev/null", "/dev/null/x"])]
-        if "--results" not in given[:-1] or not given[-1].startswith((folder, "/dev")):
-            patch.chdir(folder)
-            given = [word for word in given if word not in ("run", "pack") or given.index(word)]
+        patch.chdir(folder)
+        patch.setattr(records, "packaged", Path(folder).joinpath)  # never the recorded rows of the project
         patch.setattr(claims, "load", lambda: {claim.id: claim for claim in LEDGER})
         patch.setattr(experiments, "load", study)
         patch.setenv("XDG_CACHE_HOME", f"{folder}/cache")

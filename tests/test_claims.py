@@ -597,6 +597,7 @@ READING = ("rule", "readings", "linear")
         (changed(*READING, "select", value="linear"), r"reading linear': its select must be a mapping such as"),
         (changed(*READING, "select", value={"function": ["linear"]}), r"select must be a mapping such as .*, flat"),
         (changed(*READING, "select", value={1: "linear"}), r"select must be a mapping such as .*, flat"),
+        (changed("rule", "select", value={"width": [1]}), r"'fine': its rule must hold words, numbers and mappings of"),
         (changed("rule", "quick", value={"scale": {}}), r"its quick must be a mapping such as .*, flat"),
         (changed(*READING, "than", value="linear"), r"reading linear': its than must be a mapping such as"),
         (changed("rule", "each", value=0.9), r"reading linear': its each must be a mapping such as \{above: 0\}"),

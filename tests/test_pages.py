@@ -115,7 +115,7 @@ class Loaded(HTMLParser):
         self.found += [
             f"{tag} {name}={value}"
             for name, value in attributes
-            if (tag, name) != ("a", "href") and self.OUTSIDE.search(value or "")
+            if (tag, name) != ("a", "href") and name not in ("alt", "title") and self.OUTSIDE.search(value or "")
         ]
 
     def handle_data(self, text):

@@ -167,6 +167,30 @@ def test_the_method_and_the_command_work_without(heavy, imports):
     assert {"errref", "numpy", "sklearn"} <= set(imports["light"])
 
 
+@pytest.mark.parametrize(
+    "code, without",
+    [
+        ("import errref", {"numpy", "yaml", "tqdm", "joblib", "numba", "scipy", "sklearn", "torch", "matplotlib"}),
+        ("import errref.cli", {"numba", "scipy", "sklearn", "torch", "matplotlib", "pooch"}),
+        ("import errref.records, errref.claims, errref.datasets", {"numba", "scipy", "sklearn", "torch", "matplotlib"}),
+        ("import errref.exact", {"sklearn", "torch", "matplotlib", "pooch"}),
+        ("import errref.reflection", {"torch", "matplotlib", "tqdm", "pooch"}),
+    ],
+)
+def test_an_import_brings_nothing_that_is_not_needed_yet(code, without):
+    # what makes it quick; how quick depends on the machine, and `make bench` prints that
+    show = "import sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", f"{code}; {show}"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "errref" in done.stdout.split()
+    assert not without & set(done.stdout.split())
+
+
+def test_importing_warns_of_nothing(tmp_path):
+    command = [sys.executable, "-W", "error", "-c", "import errref.reflection, errref.exact, errref.cli, errref.report"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_importing_changes_neither_figures_nor_random_numbers_nor_warnings(imports):
     assert {"errref.figures", "errref.networks", "errref.cli"} <= set(imports["all"])
     assert imports["same"] == [True, True, True, True, True]

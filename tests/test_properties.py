@@ -379,7 +379,15 @@ def rows_that_are_no_finite_numbers_are_refused_and_the_others_kept(study, bad):
 # -- the ledger --------------------------------------------------------------------------------------------------------
 
 ENTRIES = yaml.safe_load((ROOT / "book" / "claims.yml").read_text(encoding="utf-8"))
-WORDS = [*ledger.RULE_FIELDS, *ledger.TEXTS, *ledger.KINDS, *ledger.BOUNDS, *ledger.STATISTICS, "functions", "rule"]
+WORDS = [
+    *sorted(ledger.RULE_FIELDS),
+    *ledger.TEXTS,
+    *ledger.KINDS,
+    *ledger.BOUNDS,
+    *ledger.STATISTICS,
+    "functions",
+    "rule",
+]
 LEAVES = PLAIN | st.text(max_size=5) | st.sampled_from(WORDS) | st.dates() | st.floats()
 VALUES = st.recursive(LEAVES, lambda v: st.lists(v, max_size=2) | st.dictionaries(LEAVES, v, max_size=2), max_leaves=4)
 
