@@ -240,6 +240,20 @@ def test_the_interrupt_key_stops_a_run_on_several_threads(tmp_path):
     assert len(recorded(tmp_path)) >= 4
 
 
+LEFT = """
+import threading, time
+from errref import __main__ as command
+threading.Thread(target=time.sleep, args=(60,)).start()  # as one that trains on
+command.main = lambda: print("said") or 130
+command.run()
+"""
+
+
+def test_an_interrupted_command_leaves_at_once_whatever_its_threads_still_do():
+    done = subprocess.run([sys.executable, "-c", LEFT], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "said\n", "")
+
+
 def test_a_failing_experiment_is_one_sentence_and_exit_2(study, errref, monkeypatch):
     monkeypatch.setattr(study, "run", lambda config, seed: {"loss": float("nan")})
     status, _, err = errref("run", "functions", "--quiet", "--jobs", "1")
