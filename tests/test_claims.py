@@ -461,6 +461,10 @@ def test_the_bootstrap_covers_the_truth_as_often_as_it_says():
     assert 0.90 <= covered / 300 <= 0.98
 
 
+def test_both_tails_of_an_interval_have_half_of_what_it_leaves_out():
+    assert np.allclose(statistics.percentiles(np.arange(101.0), 0.9), [5, 95], rtol=1e-12)
+
+
 def test_a_higher_confidence_gives_a_wider_interval():
     sample = [np.random.default_rng(2).normal(size=20)]
     (a, d), (b, c) = (bootstrap(STATISTICS["median"], sample, confidence) for confidence in (0.99, 0.8))

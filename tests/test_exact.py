@@ -275,6 +275,13 @@ def test_no_steps_return_the_starting_weights():
     assert losses == [exact.gradient(exact.prepare(x, y), theta)[0]]
 
 
+def test_weights_that_are_those_of_no_network_are_refused():
+    samples = exact.prepare([0.0, 1.0], [0.0, 1.0])
+    for shape in ((4, 1), (4, 3), (4, 5), (7, 6)):
+        with pytest.raises(ValueError, match=r"weights must be 3 H \+ 1 numbers .* got shape \(\d, \d\)"):
+            exact.train_many(samples, np.zeros(shape), 1, 0.01)
+
+
 @pytest.mark.parametrize("n_threads", [1, 2, 5, None])
 def test_many_networks_are_trained_as_one_is(n_threads):
     rng = np.random.default_rng(0)

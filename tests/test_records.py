@@ -257,6 +257,14 @@ def insert(line):
     return lambda text: "".join([*text.splitlines(keepends=True)[:2], line, *text.splitlines(keepends=True)[2:]])
 
 
+WHOLE = {"experiment": "study", "config": {}, "seed": 0, "numbers": {}}
+
+
+def sealed(row):
+    """A line with its check sum, whatever the row in it."""
+    return rowfiles._encode({"run": "one", "seconds": 1.0, "row": row})
+
+
 def repeat_row(text):
     return text + text.splitlines(keepends=True)[-1]
 
@@ -272,6 +280,11 @@ def without_run(text):
         (swap_seeds, r"study\.jsonl, line \d: the line was changed after it was recorded"),
         (drop_check, r"study\.jsonl, line 1: this is not a recorded line; restore"),
         (insert("garbage\n"), r"study\.jsonl, line 3: this is not a recorded line"),
+        (
+            insert(sealed({"config": {}, "seed": 0})),
+            r"study\.jsonl, line 3: this is no line that describes a run or",
+        ),
+        (insert(sealed({**WHOLE, "seed": "0"})), r"study\.jsonl, line 3: this is no line that describes a run or"),
         (insert("\n"), r"study\.jsonl, line 3: this is not a recorded line"),
         (insert("[1, 2]\n"), r"study\.jsonl, line 3: this is not a recorded line"),
         (insert('"text"\n'), r"study\.jsonl, line 3: this is not a recorded line"),

@@ -277,6 +277,21 @@ def test_error_cases_out_of_fold(blobs):
     np.testing.assert_array_equal(model.general_.predict(X), y)
 
 
+@pytest.mark.parametrize(
+    "cv, sentence",
+    [
+        ([], "cv holds something else than pairs"),
+        ([7, 8], "cv holds something else than pairs"),
+        ([([0], [1], [2])], "cv holds something else than pairs"),
+        ([([0, 1], [12])], "cv holds something else than arrays of the indices 0 to 11 of the samples"),
+        ([([0.5], [1])], "cv holds something else than arrays of the indices 0 to 11 of the samples"),
+    ],
+)
+def test_folds_that_are_none_are_refused(cv, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        regressor(estimator=LinearRegression(), cv=cv).fit(np.arange(12.0)[:, None], np.arange(12.0))
+
+
 def test_out_of_fold_residuals(waves):
     X, y = waves
     model = regressor(estimator=LinearRegression(), cv=4, errors=0.25).fit(X, y)

@@ -66,7 +66,7 @@ def compare(row, fresh, there, peers=()):
 
 
 def near(study, low, high, new):
-    """Whether a number is in a range, or beside it by what machines make: a step on the scale of losses or of shares."""
+    """Whether a number is in a range, or beside it by what machines make, on the scale of losses or of shares."""
     below, above = (0.02, 0.02) if study == "fashion" else (tolerance(low, loss=True)[0], tolerance(high, loss=True)[1])
     return low - below <= new <= high + above
 
