@@ -187,6 +187,15 @@ def trainings(draw):
     return x, y, s, draw(hnp.arrays(np.float64, 3 * H + 1, elements=numbers))
 
 
+def rounding(x, y, s, theta):
+    """Return what the rounding errors of the loss and of the gradient are relative to.
+
+    Moments are taken about the mean of x: a sample at 0 counts with a rounding error of that mean. So a sum in which
+    every term is x = 0 need not come out as 0, as a loop over the samples has it: hypothesis found 5.6e-17.
+    """
+    return absolute_terms(x, y, s, theta, np.abs(x) + abs(s @ x) / s.sum())[:2]
+
+
 def gradient_of(x, y, s, theta):
     return exact.gradient(exact.prepare(x, y, s), theta)
 
@@ -195,9 +204,9 @@ def gradient_of(x, y, s, theta):
 def exact_sums_are_those_over_the_samples(training):
     loss, gradient = gradient_of(*training)
     reference_loss, reference = naive(*training)
-    loss_scale, scale, _ = absolute_terms(*training)
+    loss_scale, scale = rounding(*training)
     assert abs(loss - reference_loss) <= 1e-12 * loss_scale
-    assert (np.abs(gradient - reference) <= 1e-12 * scale).all()
+    assert (np.abs(gradient - reference) <= 1e-12 * scale).all()  # 0 where no sample counts
 
 
 @property_of(25, training=trainings(), steps=st.integers(0, 12), rate=st.sampled_from([1e-4, 1e-2, 1.0]))
@@ -207,13 +216,13 @@ def exact_losses_are_those_of_the_weights(training, steps, rate):
     trained, losses = exact.train(exact.prepare(x, y, s), theta, steps, rate)
     assert losses.shape == (steps + 1,) and np.array_equal(theta, start)
     for weights, loss in ((start, losses[0]), (trained, losses[-1])):
-        assert abs(loss - naive(x, y, s, weights)[0]) <= 1e-12 * absolute_terms(x, y, s, weights)[0]
+        assert abs(loss - naive(x, y, s, weights)[0]) <= 1e-12 * rounding(x, y, s, weights)[0]
 
 
 @property_of(25, training=trainings(), rate=st.sampled_from([1e-4, 1e-2]))
 def exact_steps_are_those_of_adam(training, rate):
     _, gradient = naive(*training)
-    _, scale, _ = absolute_terms(*training)
+    _, scale = rounding(*training)
     assume(((np.abs(gradient) > 1e-6 * scale) & (np.abs(gradient) > 1e-3) | (scale == 0)).all())  # signs are sure
     x, y, s, theta = training
     trained, _ = exact.train(exact.prepare(x, y, s), theta, 1, rate)
@@ -227,7 +236,7 @@ def exact_sums_do_not_depend_on_the_order_of_the_samples(training, random):
     x, y, s, theta = training
     order = random.sample(range(len(x)), len(x))
     one, other = gradient_of(x, y, s, theta), gradient_of(x[order], y[order], s[order], theta)
-    loss_scale, scale, _ = absolute_terms(x, y, s, theta)
+    loss_scale, scale = rounding(x, y, s, theta)
     assert abs(one[0] - other[0]) <= 1e-12 * loss_scale and (np.abs(one[1] - other[1]) <= 1e-12 * scale).all()
 
 
@@ -325,7 +334,7 @@ def key_of(config, seed):
     return json.dumps(config, sort_keys=True), seed
 
 
-STUDIES = st.lists(st.tuples(CONFIGS, st.integers(0, 1), FOUND), min_size=1, max_size=8).map(
+STUDIES = st.lists(st.tuples(CONFIGS, st.integers(0, 1), FOUND), min_size=3, max_size=9).map(
     lambda rows: {key_of(config, seed): (config, seed, found) for config, seed, found in rows}
 )
 
@@ -345,7 +354,7 @@ def rows_in(folder):
     return {key_of(row.config, row.seed): row.numbers for row in records.read("study", folder)}
 
 
-@property_of(6, study=STUDIES, random=st.randoms(use_true_random=False), packed=st.booleans())
+@property_of(12, study=STUDIES, random=st.randoms(use_true_random=False), packed=st.booleans())
 def rows_come_back_as_they_were_whatever_the_order_and_the_interruption(study, random, packed):
     order = random.sample(list(study), len(study))
     with tempfile.TemporaryDirectory() as folder:
