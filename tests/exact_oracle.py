@@ -19,18 +19,19 @@ def naive(x, y, s, theta):
     return share @ residuals / 2, np.concatenate(slopes)
 
 
-def absolute_terms(x, y, s, theta):
+def absolute_terms(x, y, s, theta, reach=None):
     """Return the scales of the loss and the gradient, and the stricter one of the gradient with |r_i| left as it is."""
     w, b, v, c = split(theta)
     inner = x[:, None] * w + b
     active = inner > 0
-    parts = np.abs(x[:, None] * w) + np.abs(b)
+    reach = np.abs(x) if reach is None else reach  # of the sample, in the units of x
+    parts = reach[:, None] * np.abs(w) + np.abs(b)
     size = active * parts @ np.abs(v) + abs(c) + np.abs(y)
     residual = np.abs(np.maximum(inner, 0) @ v + c - y)
     gradients = []
     for factor, slope in ((size, parts), (residual, np.abs(inner))):
         share = 2 * s * factor / s.sum()
-        by_weight = np.abs(v) * ((share * np.abs(x)) @ active)
+        by_weight = np.abs(v) * ((share * reach) @ active)
         gradients.append(
             np.concatenate([by_weight, np.abs(v) * (share @ active), share @ (active * slope), [share.sum()]])
         )

@@ -28,7 +28,7 @@ from errref.ledger import LedgerError
 from errref.records import RecordError, Row
 from errref.reflection import ErrorReflectionClassifier, ErrorReflectionRegressor
 from tests.conftest import ROOT
-from tests.exact_oracle import absolute_terms, naive
+from tests.exact_oracle import absolute_terms, naive, split
 
 PROPERTIES = {}
 QUICK, LONG = 1, 50  # times the number of examples that a property asks for
@@ -187,6 +187,16 @@ def trainings(draw):
     return x, y, s, draw(hnp.arrays(np.float64, 3 * H + 1, elements=numbers))
 
 
+def rounding(x, y, s, theta):
+    """Return what the rounding errors of the loss and of the gradient are relative to.
+
+    Moments are taken about the mean of x, and sums are differences of sums over more samples. So where each term of a
+    loop over the samples is 0, since x or the weight is, a sum may be off 0 by the rounding of its neighbours:
+    hypothesis found 5.6e-17 and 4.9e-17. A unit that is active on no sample has none.
+    """
+    return absolute_terms(x, y, s + s.mean(), theta, np.abs(x) + abs(s @ x) / s.sum())[:2]
+
+
 def gradient_of(x, y, s, theta):
     return exact.gradient(exact.prepare(x, y, s), theta)
 
@@ -195,9 +205,13 @@ def gradient_of(x, y, s, theta):
 def exact_sums_are_those_over_the_samples(training):
     loss, gradient = gradient_of(*training)
     reference_loss, reference = naive(*training)
-    loss_scale, scale, _ = absolute_terms(*training)
+    loss_scale, scale = rounding(*training)
     assert abs(loss - reference_loss) <= 1e-12 * loss_scale
     assert (np.abs(gradient - reference) <= 1e-12 * scale).all()
+    x, _, _, theta = training
+    w, b, _, _ = split(theta)
+    dead = ~(x[:, None] * w + b > 0).any(axis=0)
+    assert not gradient[:-1].reshape(3, -1)[:, dead].any()
 
 
 @property_of(25, training=trainings(), steps=st.integers(0, 12), rate=st.sampled_from([1e-4, 1e-2, 1.0]))
@@ -207,13 +221,13 @@ def exact_losses_are_those_of_the_weights(training, steps, rate):
     trained, losses = exact.train(exact.prepare(x, y, s), theta, steps, rate)
     assert losses.shape == (steps + 1,) and np.array_equal(theta, start)
     for weights, loss in ((start, losses[0]), (trained, losses[-1])):
-        assert abs(loss - naive(x, y, s, weights)[0]) <= 1e-12 * absolute_terms(x, y, s, weights)[0]
+        assert abs(loss - naive(x, y, s, weights)[0]) <= 1e-12 * rounding(x, y, s, weights)[0]
 
 
 @property_of(25, training=trainings(), rate=st.sampled_from([1e-4, 1e-2]))
 def exact_steps_are_those_of_adam(training, rate):
     _, gradient = naive(*training)
-    _, scale, _ = absolute_terms(*training)
+    _, scale = rounding(*training)
     assume(((np.abs(gradient) > 1e-6 * scale) & (np.abs(gradient) > 1e-3) | (scale == 0)).all())  # signs are sure
     x, y, s, theta = training
     trained, _ = exact.train(exact.prepare(x, y, s), theta, 1, rate)
@@ -227,7 +241,7 @@ def exact_sums_do_not_depend_on_the_order_of_the_samples(training, random):
     x, y, s, theta = training
     order = random.sample(range(len(x)), len(x))
     one, other = gradient_of(x, y, s, theta), gradient_of(x[order], y[order], s[order], theta)
-    loss_scale, scale, _ = absolute_terms(x, y, s, theta)
+    loss_scale, scale = rounding(x, y, s, theta)
     assert abs(one[0] - other[0]) <= 1e-12 * loss_scale and (np.abs(one[1] - other[1]) <= 1e-12 * scale).all()
 
 
@@ -325,7 +339,7 @@ def key_of(config, seed):
     return json.dumps(config, sort_keys=True), seed
 
 
-STUDIES = st.lists(st.tuples(CONFIGS, st.integers(0, 1), FOUND), min_size=1, max_size=8).map(
+STUDIES = st.lists(st.tuples(CONFIGS, st.integers(0, 1), FOUND), min_size=3, max_size=9).map(
     lambda rows: {key_of(config, seed): (config, seed, found) for config, seed, found in rows}
 )
 
@@ -345,7 +359,7 @@ def rows_in(folder):
     return {key_of(row.config, row.seed): row.numbers for row in records.read("study", folder)}
 
 
-@property_of(6, study=STUDIES, random=st.randoms(use_true_random=False), packed=st.booleans())
+@property_of(12, study=STUDIES, random=st.randoms(use_true_random=False), packed=st.booleans())
 def rows_come_back_as_they_were_whatever_the_order_and_the_interruption(study, random, packed):
     order = random.sample(list(study), len(study))
     with tempfile.TemporaryDirectory() as folder:
