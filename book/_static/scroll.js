@@ -1,8 +1,8 @@
-// A formula that is wider than the page scrolls in a box of its own; this lets the keyboard reach it.
+// A formula or a table that is wider than the page scrolls in a box of its own; this lets the keyboard reach it.
 function reachable() {
-  for (const formula of document.querySelectorAll("mjx-container[display='true']")) {
-    if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
-    else formula.removeAttribute("tabindex");
+  for (const box of document.querySelectorAll("mjx-container[display='true'], .scorecard, .verdict-box")) {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
   }
 }
 
