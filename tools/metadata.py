@@ -10,6 +10,7 @@ sizes and checksums of its files, and would be wrong after every change.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import mimetypes
@@ -249,7 +250,10 @@ def stale() -> list[str]:
 
 
 def main() -> int:
-    if "--check" in sys.argv[1:]:
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m tools.metadata", description=__doc__, formatter_class=layout)
+    parser.add_argument("--check", action="store_true", help="write nothing; name the files that are stale")
+    if parser.parse_args().check:
         for name in (names := stale()):
             print(f"{name} is not what the project says of itself now: run `make metadata`.", file=sys.stderr)
         return int(bool(names))
