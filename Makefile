@@ -63,7 +63,7 @@ bench: $(READY)  ## speed, side by side with peers, as ratios
 	$(RUN) -m benchmarks
 
 test-long: $(READY)  ## what does not fit into ten minutes
-	$(RUN) -m pytest -m long
+	$(RUN) -m pytest -m long --timeout 0
 
 clean:  ## remove what was built, not the environment
 	rm -rf _build

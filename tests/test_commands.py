@@ -167,7 +167,8 @@ def test_the_setting_of_the_numerics_is_that_of_the_makefile():
 def copy(tmp_path_factory):
     """A copy of what the commands need, with the environment of these tests as its `.venv`."""
     folder = tmp_path_factory.mktemp("commands") / "project"
-    shutil.copytree(ROOT / "errref", folder / "errref")  # with what is compiled
+    unfinished = shutil.ignore_patterns("*.tmp.*", "*.pyc.*")  # what another test may be writing
+    shutil.copytree(ROOT / "errref", folder / "errref", ignore=unfinished)  # with what is compiled
     shutil.copytree(ROOT / "results", folder / "results")
     (folder / "book").mkdir()
     for name in ("book/claims.yml", "Makefile"):
