@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from numbers import Integral, Real
 from typing import Any
 
@@ -22,7 +23,8 @@ def whole(value: Any, name: str, least: int) -> int:
 
 def positive(value: Any, name: str) -> None:
     """Refuse what is no finite number above 0."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < np.inf:
+    number: Any = value  # an int can be too large for a float, and so is compared as it is
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < number <= sys.float_info.max:
         raise ValueError(f"{name} must be a positive number, got {value!r:.80}.")
 
 
@@ -35,7 +37,7 @@ def numbers(values: Any, name: str, dimensions: int = 1, finite: bool = True) ->
     try:
         given = np.asarray(values)
         array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{name} must be an array of real numbers, got {values!r:.80}.") from None
     if given.dtype.kind in "cmM" or array.ndim != dimensions:
         kind = f"real numbers in {dimensions} dimension{'s'[: dimensions - 1]}"

@@ -28,6 +28,7 @@ Array = np.ndarray
 Columns = list[list[Array]]  # for each configuration that a reading looks at, what its statistic takes, (..., n) each
 Bound = dict[str, float]
 NUDGE = 1e-9  # so little beyond the bound, or within it, lies a true effect that is said to lie at the bound
+TIES = 0.005  # share of systems by which a bound at their median may miss the half
 CODES = {True: 1, False: -1, None: 0}  # it holds, it breaks, it stays open
 HOLDS = {code: holds for holds, code in CODES.items()}
 WRONG, RIGHT = 1, -1  # the true effect lies just on that side of the bound
@@ -90,7 +91,7 @@ _proportion = cache(proportion)
 def _counts(n: int) -> Array:
     """How often each of n seeds stands in each resample of the bootstrap, (n, resamples)."""
     drawn = resamples(n)
-    return np.stack([np.count_nonzero(drawn == seed, axis=1) for seed in range(n)]).astype(np.uint8)
+    return np.stack([np.count_nonzero(drawn == seed, axis=1) for seed in range(n)]).astype(np.uint16)
 
 
 @njit(cache=True, nogil=True)
@@ -104,13 +105,13 @@ def _medians(samples, counts):
     found = np.empty((len(samples), n_resamples))
     for s in range(len(samples)):
         order = np.argsort(samples[s])
-        so_far = np.zeros(n_resamples, np.uint8)
+        so_far = np.zeros(n_resamples, np.uint16)
         low, high = so_far.copy(), so_far.copy()
         for k in order[:-1]:
             for r in range(n_resamples):
                 so_far[r] += counts[k, r]
-                low[r] += np.uint8(so_far[r] < below)
-                high[r] += np.uint8(so_far[r] < above)
+                low[r] += np.uint16(so_far[r] < below)
+                high[r] += np.uint16(so_far[r] < above)
         for r in range(n_resamples):
             found[s, r] = (samples[s, order[low[r]]] + samples[s, order[high[r]]]) / 2
     return found
@@ -251,7 +252,8 @@ def systems_shares(claim: Claim, rows: list[Row], at_bound: bool) -> dict[str, t
     """For each reading of a rule with ``each``: in how many systems it holds, by sample of seeds, and its probability.
 
     All systems share their seeds, so a sample is one multiset of seeds for all of them; every multiset is tried.
-    With ``at_bound``, the bound of ``each`` is moved to the median of all systems, so that half of them keep it.
+    With ``at_bound``, the bound of ``each`` is moved to the median of all systems, so that half of them keep it;
+    readings in which so many tie there that it does not split them in half, to ``TIES``, are left out.
     """
     assert claim.rule is not None
     table, found, known = table_of(rows), {}, dict[tuple[str, ...], Any]()
@@ -260,7 +262,12 @@ def systems_shares(claim: Claim, rows: list[Row], at_bound: bool) -> dict[str, t
         if named not in known:
             known[named] = systems_of(table, named)
         (alike,) = alike_in(f"{claim.id}, reading {name}", part, known[named], claim.rule["seeds"])
-        each = {"above": np.median(apply(part["statistic"], list(alike[0]), *alike[1:]))} if at_bound else part["each"]
+        each = part["each"]
+        if at_bound:
+            recorded = apply(part["statistic"], list(alike[0]), *alike[1:])
+            each = {"above": np.median(recorded)}
+            if abs(np.mean(recorded > each["above"]) - 0.5) > TIES:
+                continue
         seeds, chance = multisets(alike.shape[-1])
         drawn = alike[..., seeds]  # (selects, names, systems, multisets, n)
         value = apply(part["statistic"], list(drawn[0]), *drawn[1:])

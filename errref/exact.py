@@ -220,7 +220,7 @@ def gradient(samples: Samples, weights: ArrayLike) -> tuple[float, Floats]:
         Weighted mean of the squared residuals, in units of y^2. Its rounding error is about 1e-16 of the mean of y^2,
         so that a loss below that may come out slightly negative.
     gradient : ndarray of shape (3 H + 1,)
-        What autograd gives, up to rounding; exactly 0 for a unit that is active on no sample.
+        What autograd gives, up to rounding in x and in its mean; exactly 0 for a unit that is active on no sample.
 
     Examples
     --------

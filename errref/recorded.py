@@ -81,7 +81,7 @@ def remarks(claim: Claim, folder: str | Path | None = None) -> list[str]:
     machine that rounds otherwise, so that rows can differ where nothing is wrong with a claim.
     """
     found = ["the rule was written or changed after rows were recorded"] if late([claim], folder) else []
-    name = claim.experiment
+    name = None if claim.kind == "derived" else claim.experiment
     there = {numerics_of(name, run) for run in records.runs(name, folder).values()} if name else set()
     if None in there:
         found.append(f"numerics unknown: this machine rounds as {numerics()}, and that of the rows does not say how")

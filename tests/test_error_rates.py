@@ -31,7 +31,7 @@ def rule(**settings):
 # -- the intervals -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n", [2, 3, 5, 20, 40])
+@pytest.mark.parametrize("n", [2, 3, 5, 20, 40, 300])
 @pytest.mark.parametrize("compared", [False, True])
 @pytest.mark.parametrize("name", sorted(STATISTICS))
 def test_the_fast_interval_is_that_of_the_rules(name, compared, n):
@@ -176,6 +176,8 @@ def test_a_share_of_systems_is_that_of_rows_whose_seeds_were_drawn_again():
         assert claims.judge(claim, again).readings[0].value == kept[place] / systems
     half = error_rates.systems_shares(claim, rows, at_bound=True)["as printed"][0]
     assert half[np.all(seeds == np.arange(5), axis=1)] == systems / 2 and chance.sum() == pytest.approx(1)
+    tied = [Row("functions", {"f": 1, "k": k}, s, {"gain": float(k > 7)}) for k in range(systems) for s in range(5)]
+    assert not error_rates.systems_shares(claim, tied, at_bound=True), "no bound has half of them on either side"
     found = error_rates.systems_rates(claim, {"as printed": (kept, chance)})["as printed"]
     assert sum(found.values()) == pytest.approx(1)
 

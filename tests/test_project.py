@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 from pybtex.database import parse_file
 
 from errref import claims, report
+from tools import archive
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -32,9 +33,7 @@ def tracked():
     """Files that are in version control, or would be with the next commit."""
     if not (ROOT / ".git").exists():
         pytest.skip("no checkout")
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    return [path for name in names if name and (path := ROOT / name).is_file()]
+    return [ROOT / name for name in archive.sources(ROOT, untracked=True)]
 
 
 def required():

@@ -33,10 +33,14 @@ class ArchiveError(ValueError):
     """What prevents an archive, with the mend."""
 
 
-def sources(root: Path) -> list[str]:
-    """The files of the source, in order: those in version control, or in the list of an unpacked archive."""
+def sources(root: Path, untracked: bool = False) -> list[str]:
+    """The files of the source, in order: those in version control, or in the list of an unpacked archive.
+
+    With ``untracked`` come those that the next commit could add.
+    """
     if (root / ".git").exists():
-        names = git(root, "ls-files", "-z").split("\0")
+        others = ("--others", "--exclude-standard") if untracked else ()
+        names = git(root, "ls-files", "--cached", *others, "-z").split("\0")
         return sorted(name for name in names if name and (root / name).is_file())
     if (root / SUMS).exists():
         names = [line.partition("  ")[2] for line in (root / SUMS).read_text(encoding="utf-8").splitlines()]

@@ -24,6 +24,7 @@ import ast
 import csv
 import hashlib
 import importlib.metadata
+import io
 import os
 import platform
 import re
@@ -42,6 +43,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import yaml
+
+from errref.rowfiles import replace
+from tools.archive import sources
 
 ROOT = Path(__file__).parent.parent
 PLAN, TABLE = ROOT / "tests" / "faults.yml", ROOT / "tests" / "faults.csv"
@@ -218,14 +222,11 @@ def _difference(text: str, code: str, file: str, tests: tuple[str, ...]) -> Faul
 @contextmanager
 def copy_of_project() -> Iterator[Path]:
     """A temporary folder with all files that are in version control, or would be with the next commit."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout.split("\0")
     with tempfile.TemporaryDirectory(prefix="errref-faults-") as folder:
         tree = Path(folder) / "project"
-        for name in filter(None, names):
-            if (ROOT / name).is_file():
-                (tree / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, tree / name)
+        for name in sources(ROOT, untracked=True):
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, tree / name)
         yield tree
 
 
@@ -328,11 +329,12 @@ def table() -> list[dict[str, str]]:
 
 
 def write(lines: Iterable[dict[str, str]]) -> None:
-    """Write the table."""
-    with TABLE.open("w", encoding="utf-8", newline="") as file:
-        out = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        out.writeheader()
-        out.writerows(lines)
+    """Write the table, whole or not at all."""
+    text = io.StringIO()
+    out = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    out.writeheader()
+    out.writerows(lines)
+    replace(TABLE, text.getvalue().encode())
 
 
 def known(faults: Iterable[Fault]) -> dict[str, dict[str, str]]:
