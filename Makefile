@@ -3,9 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/ready
-# numpy's exp, log and power differ in the last digit with AVX-512, and long training makes that the first: without it,
-# machines with and machines without AVX-512 end at the same digits.
-export NPY_DISABLE_CPU_FEATURES ?= X86_V4 AVX512_ICL AVX512_SPR
 
 .PHONY: help book pdf test lint data lab notebooks record metadata archive bench test-long clean
 

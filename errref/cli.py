@@ -15,6 +15,7 @@ from errref import __version__, claims, datasets, digits, experiments, imagefile
 from errref.claims import Claim
 from errref.imagefiles import ImageSet
 from errref.ledger import readings
+from errref.numerics import PARTS
 from errref.records import Row
 
 AGREES, DISAGREES, USAGE, PENDING = 0, 1, 2, 3
@@ -160,7 +161,9 @@ def _run(given: argparse.Namespace) -> int:
     work = [(config, seed) for seed in range(seeds) for config in module.configurations() if config not in pending]
     if pending:
         print(f"{len(pending)} configurations need a GPU and stay pending: {', '.join(map(str, pending))}")
-    new = records.record(given.name, module.run, work, rules=rules, folder=given.results, device=device, **means)
+    used = {part for config, _ in work for part in experiments.depends(given.name, config)}
+    kept = {"rules": rules, "folder": given.results, "device": device, "parts": sorted(used, key=PARTS.index)}
+    new = records.record(given.name, module.run, work, **kept, **means)
     print(f"{new} new rows of {len(work)} in {records.results_file(given.name, given.results)}")
     return AGREES
 

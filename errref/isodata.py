@@ -257,7 +257,7 @@ def _assign_by_product(X, origin, centers, weights, scale):
                 block[i, f] = (X[low + i, f] - origin[f]) * scale
         scores = halves - np.dot(block, weights)
         for i in range(size):
-            norm = _length(block[i])
+            norm = _length_in_any_order(block[i])
             limit = scores[i].min() + (X.shape[1] + 8) * 2.0**-23 * norm + _TIE * (norm + 1) ** 2
             label, rivals, bound = 0, 0, np.inf
             for j in range(len(centers)):
@@ -290,8 +290,18 @@ def _scatter(X, origin, labels, centers):
     return squares, distances
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc"})  # apart, since in this sum alone order does not matter
+@njit(cache=True, nogil=True)
 def _length(deviation):
+    square = 0.0
+    for f in range(len(deviation)):
+        square += deviation[f] ** 2
+    return np.sqrt(square)
+
+
+# As many sums at once as the processor's vectors are wide, so that the last digit hangs on the processor: only for a
+# bound, which has room for it, and by which no label and no number is decided.
+@njit(cache=True, nogil=True, fastmath={"reassoc"})
+def _length_in_any_order(deviation):
     square = 0.0
     for f in range(len(deviation)):
         square += deviation[f] ** 2

@@ -15,10 +15,12 @@ import secrets
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from errref.provenance import PACKAGE, machine, numerics, software
+from errref.numerics import WITHOUT_TORCH, numerics
+from errref.provenance import PACKAGE, machine, software
 from errref.rowfiles import append, checked, exclusive, packed_file, raw_lines, replace
 from errref.sweeps import Crew, Experiment, RecordError, Row, Work, crew, evaluate, sweep
 
@@ -102,7 +104,7 @@ def runs(name: str, folder: str | Path | None = None) -> dict[str, dict[str, Any
     -------
     dict of dict
         By the id that rows carry as ``run``: ``package``, ``source`` (a hash), ``python``, ``versions``, ``machine``,
-        ``numerics`` (how that rounds, see `errref.provenance.numerics`), ``device``, ``backend``, ``workers``,
+        ``numerics`` (how that rounds, see `errref.numerics.numerics`), ``device``, ``backend``, ``workers``,
         ``threads``, ``start``, ``rules`` (hashes by claim), and the ``seconds`` until its last row. A run that was
         recorded before an entry existed lacks it.
 
@@ -151,12 +153,13 @@ def numbers_of(rows: Iterable[Row], **config: Any) -> list[dict[str, float]]:
 # -- recording ---------------------------------------------------------------------------------------------------------
 
 
-def provenance(rules: dict[str, str], device: str, means: Crew) -> dict[str, Any]:
-    """What a reader must know to trust or to repeat a run."""
+def provenance(rules: dict[str, str], device: str, parts: Iterable[str], means: Crew) -> dict[str, Any]:
+    """What a reader must know to trust or to repeat a run; where machines of a cluster differ, all that they say."""
+    rounding = means.ask(partial(numerics, tuple(parts)))
     return {
         **software(),
-        "machine": means.ask(machine),
-        "numerics": means.ask(numerics),
+        "machine": _said(means.ask(machine)),
+        "numerics": {part: _said(told[part] for told in rounding) for part in rounding[0]},
         "device": device,
         "backend": means.backend,
         "workers": means.workers,
@@ -164,6 +167,10 @@ def provenance(rules: dict[str, str], device: str, means: Crew) -> dict[str, Any
         "start": datetime.now(UTC).isoformat(timespec="seconds"),
         "rules": rules,
     }
+
+
+def _said(answers: Iterable[str]) -> str:
+    return ", ".join(sorted(set(answers)))
 
 
 def record(
@@ -177,6 +184,7 @@ def record(
     processes: bool = False,
     scheduler: str | None = None,
     device: str = "cpu",
+    parts: Iterable[str] = WITHOUT_TORCH,
     progress: bool = True,
 ) -> int:
     """Measure what is not yet recorded and append it row by row.
@@ -192,6 +200,8 @@ def record(
         As in `read`; it is made where it is missing.
     device : str, default="cpu"
         What the networks are trained on; kept with the run.
+    parts : iterable of str, default=WITHOUT_TORCH
+        Parts of the numerics that rows depend on, see `errref.numerics.numerics`; what they are is kept with the run.
 
     Returns
     -------
@@ -226,7 +236,7 @@ def record(
             return 0
         with crew(jobs, scheduler, processes) as means:
             start, run_id = time.monotonic(), f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-            lines: list[dict[str, Any]] = [{"run": run_id, "provenance": provenance(rules, device, means)}]
+            lines: list[dict[str, Any]] = [{"run": run_id, "provenance": provenance(rules, device, parts, means)}]
             for row in sweep(means, experiment, run, missing, progress=progress):
                 what = {"experiment": row.experiment, "config": row.config, "seed": row.seed, "numbers": row.numbers}
                 lines.append({"run": run_id, "seconds": round(time.monotonic() - start, 1), "row": what})

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
-from operator import call
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed
@@ -81,7 +80,7 @@ class Crew:
     backend: str
     workers: int
     threads: int
-    ask: Callable[[Callable[[], str]], str] = field(compare=False)  # takes a question; where answers differ, gives all
+    ask: Callable[[Callable[[], Any]], list[Any]] = field(compare=False)  # takes a question, gives each one's answer
     joblib: Any = field(compare=False)  # the backend, as joblib's Parallel takes it
 
 
@@ -204,11 +203,11 @@ def crew(jobs: int | None = None, scheduler: str | None = None, processes: bool 
     """Threads of this process, or processes; or, with the address of a Dask scheduler, its workers. See `evaluate`."""
     if scheduler is None and processes:
         n_jobs = jobs or cpu_count()
-        yield Crew("processes", n_jobs, n_jobs, call, "loky")
+        yield Crew("processes", n_jobs, n_jobs, _here, "loky")
         return
     if scheduler is None:
         with threadpool_limits(1):  # linear algebra that spread over the cores too would only wait
-            yield Crew("threads", 1, jobs or cpu_count(), call, "threading")
+            yield Crew("threads", 1, jobs or cpu_count(), _here, "threading")
         return
     if jobs is not None:
         raise RecordError("The workers of a Dask scheduler have their own numbers of threads; leave the jobs out.")
@@ -223,10 +222,14 @@ def crew(jobs: int | None = None, scheduler: str | None = None, processes: bool 
         except ImportError as error:
             raise RecordError(f"A Dask worker cannot import errref ({error}); install it there too.") from None
 
-        def ask(question: Callable[[], str]) -> str:
-            return ", ".join(sorted(set(client.run(question).values())))
+        def ask(question: Callable[[], Any]) -> list[Any]:
+            return list(client.run(question).values())
 
         yield Crew("dask", len(client.ncores()), threads, ask, backend)
+
+
+def _here(question: Callable[[], Any]) -> list[Any]:
+    return [question()]
 
 
 @contextmanager

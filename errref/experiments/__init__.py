@@ -10,6 +10,9 @@ from __future__ import annotations
 import difflib
 import importlib
 from types import ModuleType
+from typing import Any
+
+from errref.numerics import WITHOUT_TORCH
 
 NAMES = ("intuition", "isodata", "functions", "rivals", "multiverse", "forgetting", "traps", "fashion", "own_data")
 
@@ -43,3 +46,28 @@ def load(name: str) -> ModuleType:
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(NAMES)}."
         raise ValueError(f"There is no experiment {name!r}: {hint}")
     return importlib.import_module(f"errref.experiments.{name}")
+
+
+def depends(name: str, config: dict[str, Any]) -> tuple[str, ...]:
+    """Parts of the numerics that a row depends on.
+
+    Parameters
+    ----------
+    name : str
+        One of ``NAMES``.
+    config : dict
+        A configuration of that experiment.
+
+    Returns
+    -------
+    tuple of str
+        As `errref.numerics.numerics` takes them: all but torch, unless the module has a function of this name that says
+        otherwise.
+
+    Examples
+    --------
+    >>> "torch" in depends("functions", {}), "torch" in depends("fashion", {})
+    (False, True)
+    """
+    module = load(name)
+    return module.depends(config) if hasattr(module, "depends") else WITHOUT_TORCH

@@ -14,7 +14,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 
-from errref import protocols
+from errref import numerics, protocols
 from errref.datasets import FASHION_CLASSES, fashion_mnist, mnist_digits
 from errref.isodata import Isodata
 from errref.networks import ConvClassifier, count_parameters, count_settings, size, widest
@@ -49,6 +49,11 @@ def configurations() -> list[dict[str, Any]]:
         *({"part": part} for part in ("test_leak", "controls", "out_of_fold", "wide", "long", "label_noise", *LARGE)),
     ]
     return [{"scale": scale, **part} for scale in SCALES for part in parts]
+
+
+def depends(config: dict[str, Any]) -> tuple[str, ...]:
+    """Parts of the numerics that a row depends on: all of them, whatever its configuration."""
+    return numerics.PARTS
 
 
 def needs_gpu(config: dict[str, Any]) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
-from errref import exact
+from errref import exact, numerics
 from errref.datasets import FUNCTIONS, even, fashion_mnist
 from errref.descent import residuals
 from errref.experiments import optimisers
@@ -52,6 +52,11 @@ def configurations() -> list[dict[str, Any]]:
     parts += [{"part": "patterns", "task": task, "share": share} for task, share in product(TASKS, SHARES)]
     parts += [{"part": "images", "n_images": n_images} for n_images in IMAGES]
     return [{"grid": 1, **config} for config in parts + optimisers.configurations()]
+
+
+def depends(config: dict[str, Any]) -> tuple[str, ...]:
+    """Parts of the numerics that a row depends on: torch only where images are learned."""
+    return numerics.PARTS if config["part"] == "images" else numerics.WITHOUT_TORCH
 
 
 def run(config: dict[str, Any], seed: int) -> Numbers:
