@@ -63,16 +63,19 @@ def pinned(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def departures(environment: Mapping[str, str]) -> list[str]:
-    """What an environment has otherwise than the pins, each as a few words; empty where it has all of them.
+    """What an environment has otherwise than the pins of this processor, each in a few words; empty if nothing.
 
     Examples
     --------
     >>> departures({**PINS, "OPENBLAS_CORETYPE": "Zen"})
-    ['OPENBLAS_CORETYPE is Zen']
+    ["OPENBLAS_CORETYPE is 'Zen'"]
     """
-    missing = [name for name in PINS if name not in environment]
-    other = [f"{name} is {environment[name]}" for name in PINS if environment.get(name, PINS[name]) != PINS[name]]
-    return [*other, *([f"{' '.join(missing)} not set"] if missing else [])]
+    wanted = pinned({})
+    other = [
+        f"{name} is {environment[name]!r}" for name in wanted if environment.get(name, wanted[name]) != wanted[name]
+    ]
+    missing = [name for name in wanted if name not in environment]
+    return [*other, *([f"{', '.join(missing)} not set"] if missing else [])]
 
 
 def main() -> int:

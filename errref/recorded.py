@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from errref import claims, records
+from errref import claims, numerics, pins, records
 from errref.claims import Claim, Verdict
-from errref.provenance import numerics
 from errref.records import Row
 
 # The paper's own headline: the four reductions of its table, and the accuracy of its abstract.
 HEADLINE = ("table-linear", "table-cubic", "table-quartic", "table-piecewise", "fashion-9881")
+
+# How the machine rounds that recorded the first rows: with the pins that came later. `EARLIER_PIECE` is what those of
+# them that tell it at all say, before it was told part by part.
+EARLIER_PIECE = "a0d4ed43"
+EARLIER = {"loops": "5f502176", "numpy": "9b7090ec", "openblas": "08140be4", "gate": "d951c11c"}
 
 
 def rows_of(claim: Claim, folder: str | Path | None = None) -> list[Row]:
@@ -62,33 +66,54 @@ def late(judged: Iterable[Claim], folder: str | Path | None = None) -> frozenset
     return frozenset(c.label for c, name in measured if any(r["rules"].get(c.id) != c.rule_hash for r in runs[name]))
 
 
-def numerics_of(name: str, run: dict[str, Any]) -> str | None:
-    """How the machine of a run of an experiment rounds.
+def numerics_of(run: dict[str, Any]) -> dict[str, str]:
+    """How the machine of a run rounds, part by part, as `errref.numerics.numerics` tells it.
 
-    The first runs do not say so. Their rows return to the last digit where the chapters were executed, so that what an
-    executed chapter says holds for them; None where there is no chapter either.
+    The first runs do not say so, or in one piece; all were recorded where it was ``EARLIER``. Empty where a piece is
+    another.
+
+    Examples
+    --------
+    >>> numerics_of({"numerics": {"numpy": "01234567"}}), numerics_of({}) == EARLIER, numerics_of({"numerics": "other"})
+    ({'numpy': '01234567'}, True, {})
     """
-    chapter = records.packaged("book", f"{name}.ipynb")
-    if "numerics" in run or not chapter.exists():
-        return run.get("numerics")
-    return json.loads(chapter.read_text(encoding="utf-8"))["metadata"].get("errref", {}).get("numerics")
+    told = run.get("numerics", EARLIER_PIECE)
+    return told if isinstance(told, dict) else EARLIER if told == EARLIER_PIECE else {}
+
+
+def moved(there: dict[str, str], parts: Iterable[str] | None = None) -> list[str]:
+    """The parts in which this machine rounds otherwise than another one told; of these, or of all that it told.
+
+    A part that it did not tell counts as one that differs.
+
+    Examples
+    --------
+    >>> moved(numerics.numerics()), moved({"numpy": "01234567"}), moved({}, ["loops"])
+    ([], ['numpy'], ['loops'])
+    """
+    return [p for p in (there if parts is None else parts) if p not in there or numerics.numerics([p])[p] != there[p]]
 
 
 def remarks(claim: Claim, folder: str | Path | None = None) -> list[str]:
     """What a reader must know before fresh rows are compared with the recorded ones that judge a claim.
 
-    A rule that came late is one such thing. Another are numerics that moved: a long training ends at other digits on a
-    machine that rounds otherwise, so that rows can differ where nothing is wrong with a claim.
+    A rule that came late is one such thing. Others are variables of the reader's own in the place of pins, and numerics
+    that moved: a long training ends at other digits on a machine that rounds otherwise, so that rows can differ where
+    nothing is wrong with a claim.
     """
     found = ["the rule was written or changed after rows were recorded"] if late([claim], folder) else []
     name = None if claim.kind == "derived" else claim.experiment
-    there = {numerics_of(name, run) for run in records.runs(name, folder).values()} if name else set()
-    if None in there:
-        found.append(f"numerics unknown: this machine rounds as {numerics()}, and that of the rows does not say how")
-    elif there - {numerics()}:
-        known = ", ".join(sorted(map(str, there)))
-        moved = f"numerics moved: this machine rounds as {numerics()}, that of the rows as {known}"
-        found.append(f"{moved}; a long training ends at other digits for that alone")
+    runs = records.runs(name, folder).values() if name else []
+    if runs and (here := pins.departures(os.environ)):
+        found.append(f"numerics not pinned: {', '.join(here)}")
+    known = [numerics_of(run) for run in runs]
+    if not all(known):
+        found.append("numerics unknown: how the machine of the rows rounds was told in another way; rows may differ")
+    elif other := list(dict.fromkeys(part for there in known for part in moved(there))):
+        words = (
+            f"numerics moved: {' and '.join(other)} of this machine round otherwise than where the rows were recorded"
+        )
+        found.append(f"{words}; a long training ends at other digits for that alone")
     return found
 
 
