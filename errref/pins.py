@@ -5,8 +5,10 @@ so that two machines end at other digits. These variables keep them to kernels t
 count only if they are set before a library is loaded; so whatever starts a process takes them from here, and importing
 the package sets nothing. A variable that is set already stays, also where it is set to nothing::
 
-    python -m errref.pins jupyter lab book      # any command, with the pins
-    ERRREF_PINS=off errref check table-quartic  # nothing is pinned: as this processor computes by itself
+    python -m errref.pins jupyter lab book            # any command, with the pins
+    python -m errref.pins --afresh COMMAND            # the same, whatever was set before
+    python -m errref.pins --none COMMAND              # nothing is pinned: as this processor computes by itself
+    ERRREF_PINS=off errref check table-quartic        # the same of the command `errref`, which pins by itself
 
 What they buy was measured; the book's page *Reproduce* says on which machines.
 """
@@ -30,6 +32,8 @@ FORCED = {  # kernels that end the process on a processor without AVX2
     "ATEN_CPU_CAPABILITY": "avx2",  # torch's own loops
 }
 PINS = HARMLESS | FORCED
+# Others that move digits: they go too, where the environment is made afresh.
+RELATED = ("OPENBLAS_L2_SIZE", "NPY_ENABLE_CPU_FEATURES", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "MKL_DEBUG_CPU_TYPE")
 
 
 def has_avx2() -> bool:
@@ -78,13 +82,27 @@ def departures(environment: Mapping[str, str]) -> list[str]:
     return [*other, *([f"{', '.join(missing)} not set"] if missing else [])]
 
 
+def cleared(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment without any variable of this kind.
+
+    Examples
+    --------
+    >>> cleared({**PINS, "OPENBLAS_L2_SIZE": "1", "ERRREF_PINS": "off", "LANG": "C"})
+    {'LANG': 'C'}
+    """
+    return {name: value for name, value in environment.items() if name not in (*PINS, *RELATED, SWITCH)}
+
+
 def main() -> int:
     """Run the command that the arguments are, with the pins; its exit status."""
-    command = sys.argv[1:]
+    command, environment = sys.argv[1:], dict(os.environ)
+    if command and command[0] in ("--afresh", "--none"):
+        off = {SWITCH: "off"} if command.pop(0) == "--none" else {}
+        environment = {**cleared(environment), **off}
     if not command or command[0] in ("-h", "--help"):
         print(f"usage: python -m errref.pins COMMAND ARGUMENT ...\n\n{__doc__}")
         return 0 if command else 2
-    environment = pinned(os.environ)
+    environment = pinned(environment)
     try:
         if os.name == "nt":  # where a process cannot become another
             return subprocess.call(command, env=environment)

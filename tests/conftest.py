@@ -12,19 +12,27 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 
+from errref import pins
+from errref.agreement import setting
+
 ROOT = Path(__file__).parent.parent
 SAMPLE_SEED = "ERRREF_SAMPLE_SEED"
 
 
 def pytest_configure():
-    """Choose which rows are measured again, unless the variable says it; workers that are started later inherit it."""
+    """Choose which rows are measured again, unless the variable says it; workers that are started later inherit it.
+
+    What tests start computes as they do: where they were started without all pins, nothing else is pinned either.
+    """
+    if pins.departures(os.environ):
+        os.environ.setdefault(pins.SWITCH, "off")
     seed = os.environ.setdefault(SAMPLE_SEED, str(random.SystemRandom().randrange(10**6)))
     if not seed.isdecimal():
         raise pytest.UsageError(f"{SAMPLE_SEED} is {seed!r}; give a whole number, or leave it out.")
 
 
 def pytest_report_header():
-    return f"rows are sampled with {SAMPLE_SEED}={os.environ[SAMPLE_SEED]}"
+    return [f"rows are sampled with {SAMPLE_SEED}={os.environ[SAMPLE_SEED]}", setting()]
 
 
 @pytest.fixture(scope="module")

@@ -25,11 +25,12 @@ import nbformat
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 
+from errref import recorded
+from errref.agreement import LOSS_FACTOR, NO_LOSS
 from errref.datasets import available
-from errref.provenance import numerics
+from errref.numerics import PARTS
 
 RTOL, ATOL = 1e-5, 1e-12
-LOSS_FACTOR, NO_LOSS = 10**0.05, 1e-6
 NEEDS = {"fashion": ("fashion-mnist",)}  # data sets that a chapter trains on, by chapter
 PICTURES = ("image/svg+xml", "image/png", "image/jpeg", "application/vnd.jupyter.widget-view+json")
 POINTS = re.compile(r"^mark,x,y", re.MULTILINE)  # the head of the numbers of a figure
@@ -90,15 +91,13 @@ def settings(tags: Iterable[str], moved: bool = False) -> dict[str, Any]:
 
 @cache
 def moved(path: Path) -> bool:
-    """Whether a chapter was executed on a machine that rounds otherwise than this one."""
-    stored = nbformat.read(path, as_version=4).metadata.get("errref", {}).get("numerics")
-    differs = stored is not None and stored != numerics()
+    """Whether a chapter was executed on a machine that rounds otherwise than this one, in any part."""
+    told = nbformat.read(path, as_version=4).metadata.get("errref", {})
+    differs = recorded.moved(recorded.numerics_of(told), PARTS) if told else []
     if differs:
-        words = "its fresh numbers are not compared with those of its machine, only their words"
-        warnings.warn(
-            f"{path.name}: the numerics of this machine ({numerics()}) are not {stored}; {words}.", stacklevel=2
-        )
-    return differs
+        words = "the fresh numbers that long training makes are not compared with its own, only their words"
+        warnings.warn(f"numerics moved ({', '.join(differs)}) since {path.name} was executed: {words}.", stacklevel=2)
+    return bool(differs)
 
 
 def texts(output: Mapping[str, Any]) -> list[str]:
@@ -135,6 +134,7 @@ def pytest_itemcollected(item: Any) -> None:
     if isinstance(item, IPyNbCell):
         if absent := missing(item.path.stem):
             item.add_marker(pytest.mark.skip(reason=f"{', '.join(absent)} is not here; `make data` fetches it"))
+        item.add_marker(pytest.mark.numbers)
         tags, elsewhere = item.cell.metadata.get("tags", []), moved(item.path)
         how, differ = settings(tags, elsewhere), elsewhere or "nbval-seconds" in tags
 

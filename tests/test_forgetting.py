@@ -269,45 +269,6 @@ def test_every_rule_had_been_written_when_its_rows_were_recorded(rows):
         assert {run["rules"][claim.id] for run in runs} == {claim.rule_hash}, claim.id
 
 
-AGAIN = [
-    {"part": "split", "function": "cubic"},
-    pytest.param({"part": "minima", "function": "quartic"}, marks=pytest.mark.long),
-    {"part": "recover", "function": "piecewise"},
-    {"part": "newton", "function": "jump-piecewise"},
-    {"part": "patterns", "task": "regions", "share": 0.1},
-    {"part": "starts", "activation": "relu", "hidden": 5},
-]
-# A standstill is defined by when the loss no longer falls. What is left of the gradient there is rounding, and which of
-# two basins is reached can hang on a digit: of each row, the numbers that must return. Those of Levenberg and
-# Marquardt's method are not among them: idle units make its equations singular, and a last digit, which changes with
-# the place of an array in memory, then sends single starts elsewhere.
-OTHERS = [name for name in descent.OPTIMISERS if name != "lm"]
-STABLE = ("loss", "best", "worst", "missed", "gain_errors", "errors_norm", "cubic")
-STABLE += tuple(f"{kind}_{name}" for kind in ("found", "trapped") for name in OTHERS)
-
-
-@pytest.mark.parametrize("config", AGAIN, ids=lambda c: c["part"])
-def test_a_recorded_row_is_measured_again(rows, config):
-    (row,) = (row for row in rows if config.items() <= row.config.items() and row.seed == 7)
-    again = forgetting.run(config, row.seed)
-    assert again.keys() == row.numbers.keys()
-    compared = [name for name in again if name.startswith(STABLE)]
-    assert compared
-    for name in compared:
-        fresh, value = again[name], row.numbers[name]
-        assert max(abs(fresh), abs(value)) < 1e-6 or abs(np.log10(fresh / value)) < 0.05, name
-
-
-@without_images
-@pytest.mark.long
-def test_a_recorded_row_of_images_is_measured_again(rows, one_thread):
-    config = {"part": "images", "n_images": 1500}
-    (row,) = (row for row in rows if config.items() <= row.config.items() and row.seed == 3)
-    again = forgetting.run(config, 3)
-    assert again["forgotten"] == pytest.approx(row.numbers["forgotten"], abs=0.05)
-    assert again["errors"] == pytest.approx(row.numbers["errors"], abs=0.01)
-
-
 def test_recorded_rows_agree_with_each_other(rows):
     for row in rows:
         n, part = row.numbers, row.config["part"]

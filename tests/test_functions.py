@@ -184,17 +184,3 @@ def test_every_configuration_is_recorded_on_the_seeds_that_the_rules_ask_for(row
     }
     for config in functions.configurations():
         assert sum(row.config == config for row in rows) >= max(seeds)
-
-
-@pytest.mark.parametrize("config", functions.configurations()[-8::3], ids=lambda c: c["function"])
-def test_a_recorded_row_is_measured_again(rows, config):
-    chosen = [row for row in rows if row.config == config]
-    row = chosen[7 % len(chosen)]
-    again = next(iter(records.evaluate("functions", functions.run, [(config, row.seed)], progress=False)))
-    assert again.numbers.keys() == row.numbers.keys()
-    for name, value in row.numbers.items():
-        fresh = again.numbers[name]
-        if isinstance(value, int):
-            assert fresh == value, name
-        else:
-            assert max(fresh, value) < 1e-6 or abs(np.log10(fresh / value)) < 0.05, name

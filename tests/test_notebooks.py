@@ -21,7 +21,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from PIL import Image
 
 from errref import digits, provenance, records, report
+from errref.numerics import PARTS, numerics
 from errref.records import Row
+from tests import nbval_tolerance
 from tests.nbval_tolerance import close, numbers, settings, texts, tolerance
 from tools import notebooks
 
@@ -532,16 +534,22 @@ def test_where_numerics_moved_tagged_cells_are_compared_in_words():
     assert not close("a -> 1.0", "a", **settings(["nbval-loss"], moved=True)) and close("x inf", "x 3", words=True)
 
 
-def test_numerics_are_those_that_a_chapter_stores_and_differ_where_loops_are_compiled_otherwise(tmp_path):
-    code = "from errref.provenance import numerics; print(numerics())"
-    other = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    found = [
-        subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout.strip()
-        for env in (os.environ, other)
-    ]
-    assert found[0] == provenance.numerics() and re.fullmatch("[0-9a-f]{8}", found[1])
+def test_a_chapter_stores_the_numerics_of_its_execution_part_by_part():
     for path in CHAPTERS:
-        assert re.fullmatch("[0-9a-f]{8}", nbformat.read(path, as_version=4).metadata["errref"]["numerics"])
+        told = nbformat.read(path, as_version=4).metadata["errref"]["numerics"]
+        assert told.keys() == set(PARTS) and all(re.fullmatch("[0-9a-f]{8}", value) for value in told.values())
+
+
+@pytest.mark.parametrize("part", [None, *PARTS])
+def test_a_chapter_has_moved_where_one_part_differs(part, tmp_path):
+    notebook = nbformat.read(CHAPTERS[0], as_version=4)
+    notebook.metadata.errref["numerics"] = numerics(PARTS) | ({part: "fedcba98"} if part else {})
+    nbformat.write(notebook, path := tmp_path / "chapter.ipynb")
+    if part is None:
+        assert not nbval_tolerance.moved(path)
+    else:
+        with pytest.warns(UserWarning, match=rf"^numerics moved \({part}\) since chapter\.ipynb was executed"):
+            assert nbval_tolerance.moved(path)
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------

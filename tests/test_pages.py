@@ -13,7 +13,7 @@ import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
 
-from errref import __version__, experiments, records
+from errref import __version__, experiments, recorded, records
 from errref.provenance import source_hash
 from tests.browser import opened, served
 from tests.conftest import ROOT
@@ -217,7 +217,8 @@ def test_the_foot_says_where_rows_and_outputs_come_from(chapter, whole_book):
         where = (
             f"Executed here on {run['start'][:10]} on {run['device']} ({run['machine']}), version {run['package']}, "
         )
-        threads = f"{run['threads']} thread{'s' if run['threads'] > 1 else ''}, numerics {run['numerics']}"
+        rounding = " ".join(recorded.numerics_of(run).values())
+        threads = f"{run['threads']} thread{'s' if run['threads'] > 1 else ''}, numerics {rounding}"
         assert f"{where}{threads}: {run['seconds']:.0f} s with source {run['source']}\n" in foot
     else:
         assert f"it is of version {__version__}, source {source_hash()}\n" in foot
@@ -226,13 +227,19 @@ def test_the_foot_says_where_rows_and_outputs_come_from(chapter, whole_book):
 def test_runs_that_agree_share_a_line_and_others_do_not(monkeypatch):
     run = {"start": "2026-11-22T10:00:00+00:00", "device": "cpu", "machine": "Linux x86_64", "package": "0.1.0"}
     run |= {"threads": 1, "seconds": 1.6, "source": "abc"}
-    others = [{"seconds": 20.0}, {"threads": 2}, {"start": "2026-11-23T"}, {"numerics": "0123"}, {"device": "A<B"}]
+    others = [
+        {"seconds": 20.0},
+        {"threads": 2},
+        {"start": "2026-11-23T"},
+        {"numerics": {"loops": "0123", "numpy": "4567"}},
+        {"device": "A<B"},
+    ]
     found = {str(k): run | other for k, other in enumerate([{}, *others])}
     monkeypatch.setattr(records, "runs", lambda chapter: found)
     first, *rest = pages.recordings("study")
     start = "Recorded on 2026-11-22 on cpu (Linux x86_64), version 0.1.0, 1 thread"
     assert first == f"{start}: 2 s with source abc, 20 s with source abc"
-    assert len(rest) == 4 and f"{start}, numerics 0123: 2 s with source abc" in rest and "A&lt;B" in rest[-1]
+    assert len(rest) == 4 and f"{start}, numerics 0123 4567: 2 s with source abc" in rest and "A&lt;B" in rest[-1]
 
 
 def test_a_page_offers_its_rows_as_they_are_recorded(whole_book):

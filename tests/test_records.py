@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from errref import __version__, provenance, records, rowfiles
+from errref.numerics import numerics
 from errref.records import RecordError, Row
 
 CONFIGS = [{"width": 1}, {"width": 2}]
@@ -128,7 +129,7 @@ def test_every_row_says_where_it_comes_from(tmp_path):
         assert set(run["versions"]) == {"numpy", "scipy", "scikit-learn", "numba", "torch"}
         assert run["versions"]["numpy"] == np.__version__
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", run["start"])
-        assert run["seconds"] >= 0 and run["device"] == "cpu" and run["numerics"] == provenance.numerics()
+        assert run["seconds"] >= 0 and run["device"] == "cpu" and run["numerics"] == numerics()
     assert first["threads"] == 3
 
 

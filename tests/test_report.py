@@ -9,7 +9,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from errref import claims, digits, provenance, recorded, records, report
+from errref import claims, digits, numerics, pins, recorded, records, report
 from errref.claims import Claim, Reading, Verdict
 from errref.records import Row
 from tests.conftest import ROOT
@@ -189,20 +189,24 @@ def test_a_rule_that_was_written_or_changed_after_the_rows_is_marked(rules, chan
     assert not report.late([claims.load()["table-arithmetic"]])
 
 
-def test_how_a_machine_rounds_is_told_by_the_run_or_by_the_executed_chapter_or_not_known(project, monkeypatch):
-    claim, here = claims.load()["table-linear"], provenance.numerics()
-    (run,) = records.runs("functions").values()
-    assert recorded.numerics_of("functions", run) == here and not report.remarks(claim)
-    old = {name: value for name, value in run.items() if name != "numerics"}
-    monkeypatch.setattr(records, "runs", lambda *where: {"old": old})
-    assert recorded.numerics_of("functions", old) is None
+def test_what_moved_is_named_and_what_the_reader_set_is_said(monkeypatch):
+    claim, here = claims.load()["table-linear"], numerics.numerics()
+    for name, value in pins.pinned({}).items():
+        monkeypatch.setenv(name, value)
+    runs = [{"numerics": here}]
+    monkeypatch.setattr(records, "runs", lambda *where: dict(enumerate(runs)))
+    monkeypatch.setattr(recorded, "late", lambda *where: frozenset())
+    assert not report.remarks(claim)
+    runs.append({"numerics": {**here, "gate": "fedcba98", "openblas": "fedcba98"}})
+    (moved,) = report.remarks(claim)
+    assert moved.startswith(
+        "numerics moved: openblas and gate of this machine round otherwise than where the rows were"
+    )
+    runs.append({"numerics": "01234567"})
     (unknown,) = report.remarks(claim)
-    assert unknown == f"numerics unknown: this machine rounds as {here}, and that of the rows does not say how"
-    (project / "book").mkdir()
-    for stored, begin in ((here, None), ("fedcba98", f"numerics moved: this machine rounds as {here}, that of")):
-        (project / "book" / "functions.ipynb").write_text(json.dumps({"metadata": {"errref": {"numerics": stored}}}))
-        assert recorded.numerics_of("functions", old) == stored
-        assert [remark.startswith(begin or "") for remark in report.remarks(claim)] == ([True] if begin else [])
+    assert unknown.startswith("numerics unknown: ")
+    monkeypatch.setenv("MKL_CBWR", "AVX512")
+    assert report.remarks(claim)[0] == "numerics not pinned: MKL_CBWR is 'AVX512'"
     assert not report.remarks(claims.load()["human-reflection"])
 
 

@@ -264,26 +264,6 @@ def test_recorded_points_are_stationary_and_shares_are_shares(rows):
             assert numbers["test_lowest"] <= numbers["test_of_best"] <= numbers["test_highest"]
 
 
-CHEAP = {"valley", "noise", "quadratic", "gaussian", "ramp", "plateau"}
-AGAIN = [config for config in traps.configurations() if config["study"] in CHEAP][::4]
-AGAIN += [
-    {"study": "minima", "network": n, "target": "quartic", "labels": "clean", "hidden": 10} for n in ("relu", "tanh")
-]
-
-
-@pytest.mark.parametrize("config", AGAIN, ids=lambda config: "-".join(map(str, config.values())))
-def test_a_recorded_row_is_measured_again(rows, config):
-    (row,) = (row for row in rows if row.config == config and row.seed == 7)
-    (again,) = records.evaluate("traps", traps.run, [(config, 7)], progress=False)
-    assert again.numbers.keys() == row.numbers.keys()
-    for name, value in row.numbers.items():
-        fresh = again.numbers[name]
-        if isinstance(value, int) or value <= 0:
-            assert fresh == value, name
-        else:
-            assert max(fresh, value) < 1e-6 or abs(np.log10(fresh / value)) < 0.05, name
-
-
 def test_every_claim_of_the_chapter_has_a_rule_and_was_judged(rows):
     ledger = claims.load()
     assert len(IDS) == 11

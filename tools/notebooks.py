@@ -33,7 +33,8 @@ from joblib import cpu_count
 from nbclient import NotebookClient
 from PIL import Image
 
-from errref.provenance import machine, numerics, software
+from errref.numerics import PARTS, numerics
+from errref.provenance import machine, software
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT = 300  # seconds a cell may take
@@ -141,7 +142,7 @@ def circumstances() -> dict[str, Any]:
     """Where and with what a chapter is executed, and when that starts, in the words of a run of `errref.records`."""
     from errref.networks import device_name  # this takes seconds, and a check does not need it
 
-    where = {"machine": machine(), "numerics": numerics(), "device": device_name(), "threads": cpu_count()}
+    where = {"machine": machine(), "numerics": numerics(PARTS), "device": device_name(), "threads": cpu_count()}
     return {**software(), **where, "start": datetime.now(UTC).isoformat(timespec="seconds")}
 
 

@@ -23,6 +23,7 @@ from sphinx.application import Sphinx
 
 from errref import experiments, records
 from errref.provenance import software
+from errref.recorded import numerics_of
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = "_data"  # folder of the built book
@@ -148,7 +149,7 @@ def executions(chapter: str) -> list[str]:
 
 def circumstances(run: dict[str, Any]) -> str:
     """Day, device, machine, version and threads of a run, and how its machine rounds, if it says so."""
-    rounding = f", numerics {run['numerics']}" if "numerics" in run else ""
+    rounding = f", numerics {' '.join(numerics_of(run).values())}" if "numerics" in run else ""
     threads = f"{run['threads']} thread{'s' if run['threads'] > 1 else ''}"
     where = f"{run['start'][:10]} on {run['device']} ({run['machine']})"
     return escape(f"{where}, version {run['package']}, {threads}{rounding}")
