@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         return given.command(given)
-    except (OSError, ValueError) as fault:  # LedgerError and RecordError among them
+    except (OSError, ValueError, ImportError) as fault:  # LedgerError, RecordError; torch may be missing
         print(f"errref: {fault}", file=sys.stderr)
         missing = isinstance(fault, imagefiles.DataNotFound) or isinstance(fault.__cause__, imagefiles.DataNotFound)
         return PENDING if missing else USAGE
