@@ -100,6 +100,13 @@ def moved(path: Path) -> bool:
     return bool(differs)
 
 
+@cache
+def measures(path: Path) -> bool:
+    """Whether a chapter shows fresh numbers that a long training made: whether any of its cells has a tag for them."""
+    cells = nbformat.read(path, as_version=4).cells
+    return any(settings(cell.metadata.get("tags", []), moved=True).get("words") for cell in cells)
+
+
 def texts(output: Mapping[str, Any]) -> list[str]:
     """The texts of a stored output that are compared: a stream, or each form of a result that is not a picture."""
     if output["output_type"] == "stream":
@@ -134,7 +141,8 @@ def pytest_itemcollected(item: Any) -> None:
     if isinstance(item, IPyNbCell):
         if absent := missing(item.path.stem):
             item.add_marker(pytest.mark.skip(reason=f"{', '.join(absent)} is not here; `make data` fetches it"))
-        item.add_marker(pytest.mark.numbers)
+        if measures(item.path):
+            item.add_marker(pytest.mark.numbers)
         tags, elsewhere = item.cell.metadata.get("tags", []), moved(item.path)
         how, differ = settings(tags, elsewhere), elsewhere or "nbval-seconds" in tags
 
