@@ -93,7 +93,7 @@ def settings(tags: Iterable[str], moved: bool = False) -> dict[str, Any]:
 def moved(path: Path) -> bool:
     """Whether a chapter was executed on a machine that rounds otherwise than this one, in any part."""
     told = nbformat.read(path, as_version=4).metadata.get("errref", {})
-    differs = recorded.moved(recorded.numerics_of(told), PARTS) if told else []
+    differs = recorded.moved(recorded.numerics_of(told), PARTS) if told.get("numerics") else []
     if differs:
         words = "the fresh numbers that long training makes are not compared with its own, only their words"
         warnings.warn(f"numerics moved ({', '.join(differs)}) since {path.name} was executed: {words}.", stacklevel=2)
