@@ -243,9 +243,9 @@ def test_the_interrupt_key_stops_a_run_on_several_threads(tmp_path):
 
 LEFT = """
 import threading, time
-from errref import __main__ as command
+from errref import __main__ as command, cli
 threading.Thread(target=time.sleep, args=(60,)).start()  # as one that trains on
-command.main = lambda: print("said") or 130
+cli.main = lambda: print("said") or 130
 command.run()
 """
 
