@@ -12,7 +12,7 @@ import hashlib
 import io
 import math
 import os
-import tempfile
+import secrets
 import zlib
 from collections.abc import Sequence
 from contextlib import closing
@@ -166,7 +166,7 @@ def _places(images: ImageSet) -> list[tuple[str, Path]]:
     """What each place is called, and its folder."""
     places = []
     if named := os.environ.get(VARIABLE):
-        folder = Path(named).expanduser()
+        folder = Path(os.path.expanduser(named))  # which leaves ~ alone where nobody knows the home
         own = folder / images.name  # comes first: both sets may lie under one folder
         places.append((VARIABLE, own if any(_is_there(own, file) for file in images.files) else folder))
     if images.system is not None:
@@ -284,13 +284,13 @@ def _keep(content: bytes, path: Path) -> list[str]:
     """Put a verified file into the cache, whole or not at all; why that was not possible, if it was not."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+        part = path.with_name(f".{secrets.token_hex(4)}.part")  # not by tempfile, whose files no other user may read
         try:
-            with open(handle, "wb") as stream:
+            with part.open("xb") as stream:
                 stream.write(content)
-            os.replace(part, path)
+            part.replace(path)
         except BaseException:
-            os.unlink(part)
+            part.unlink(missing_ok=True)
             raise
         path.with_name(f"{path.name}.gz").unlink(missing_ok=True)  # it was broken, or this would not be here
     except OSError as error:
