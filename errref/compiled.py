@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +24,7 @@ class _Cache(FunctionCache):
     def save_overload(self, sig, data):
         try:
             super().save_overload(sig, data)
-        except OSError:  # the disk is full, say
+        except Exception:  # the disk is full, or the index torn
             # the index is written first: left there, it would pass code of older sources for that of these
             with suppress(OSError):
                 Path(self._cache_file._index_path).unlink(missing_ok=True)
@@ -56,8 +57,9 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
     def decorate(function: Callable[..., Any]) -> Any:
         dispatcher = njit(nogil=True, **options)(function)
-        with suppress(RuntimeError):  # there is no folder that can be written
-            dispatcher._cache = _Cache(function)
+        if os.path.expanduser("~") != "~":  # a home that nobody knows would become a folder of that name, here
+            with suppress(RuntimeError):  # there is no folder that can be written
+                dispatcher._cache = _Cache(function)
         return dispatcher
 
     return decorate

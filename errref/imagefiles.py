@@ -13,9 +13,10 @@ import io
 import math
 import os
 import secrets
+import tempfile
 import zlib
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -177,7 +178,9 @@ def _places(images: ImageSet) -> list[tuple[str, Path]]:
 def _cache(images: ImageSet) -> Path:
     import pooch  # here, since most of those who import this module want no images
 
-    return pooch.os_cache("errref") / images.name
+    with suppress(RuntimeError):  # where nobody knows the home of this user
+        return pooch.os_cache("errref") / images.name
+    return Path(tempfile.gettempdir(), "errref", images.name)
 
 
 def _is_there(folder: Path, file: File) -> bool:
@@ -284,10 +287,9 @@ def _keep(content: bytes, path: Path) -> list[str]:
     """Put a verified file into the cache, whole or not at all; why that was not possible, if it was not."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{secrets.token_hex(4)}.part")  # not by tempfile, whose files no other user may read
+        part = path.with_name(f".{secrets.token_hex(8)}.part")  # not by tempfile, whose files no other user may read
         try:
-            with part.open("xb") as stream:
-                stream.write(content)
+            part.write_bytes(content)
             part.replace(path)
         except BaseException:
             part.unlink(missing_ok=True)
