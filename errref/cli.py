@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         _here()
-        if given.command in (_claims, _check, _pack):  # `run` makes the folder
+        if given.command in (_claims, _check):  # which may need no row; `run` makes the folder
             records.existing(given.results)
         return given.command(given)
     except BrokenPipeError:  # whoever read the output has seen enough: `errref.__main__.run` ends quietly
