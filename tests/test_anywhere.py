@@ -17,7 +17,7 @@ from errref.exact import find_switch
 from errref.records import RecordError
 from tests.conftest import ROOT
 
-OURS = ("PYTHON", "NUMBA_", "ERRREF_")  # variables of whoever runs these tests, which are not those of a reader
+OURS = ("PYTHON", "NUMBA_", "ERRREF_DATA")  # variables of whoever runs these tests, which are not those of a reader
 
 
 def python(*arguments, **options):
