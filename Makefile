@@ -44,7 +44,7 @@ data: $(READY)  ## the images of the chapter on Fashion-MNIST; everything else w
 	$(VENV)/bin/errref data
 
 lab: $(READY)  ## the chapters in JupyterLab
-	$(PINNED) $(VENV)/bin/jupyter lab book
+	$(PINNED) $(VENV)/bin/jupyter lab book $(if $(filter 0,$(shell id -u)),--allow-root)
 
 notebooks: $(READY)  ## execute the chapters that are stale
 	$(PINNED) $(RUN) tools/notebooks.py

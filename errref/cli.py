@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,14 +31,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     given = _parser().parse_args(arguments)
     try:
+        _here()
+        if given.command in (_claims, _check):  # which may need no row; `run` makes the folder
+            records.existing(given.results)
         return given.command(given)
-    except (OSError, ValueError) as fault:  # LedgerError and RecordError among them
+    except BrokenPipeError:  # whoever read the output has seen enough: `errref.__main__.run` ends quietly
+        raise
+    except (OSError, ValueError, ImportError) as fault:  # LedgerError, RecordError; torch may be missing
         print(f"errref: {fault}", file=sys.stderr)
         missing = isinstance(fault, imagefiles.DataNotFound) or isinstance(fault.__cause__, imagefiles.DataNotFound)
         return PENDING if missing else USAGE
     except KeyboardInterrupt:
         print("errref: stopped; finished rows are kept, and the same command goes on from there.", file=sys.stderr)
         return 130
+
+
+def _here() -> None:
+    """Refuse to start in a folder that was removed, where libraries fail without a reason."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise FileNotFoundError("The current folder was removed; change to another one.") from None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -146,7 +160,7 @@ def _claims(given: argparse.Namespace) -> int:
         raise ValueError(f"No such claim has the chapter {given.chapter!r}; there are {', '.join(sorted(chapters))}.")
     found = [v for v in found if given.chapter in (None, v.claim.chapter)]
     if given.json:
-        print(json.dumps([report.as_object(v) for v in found], indent=2, ensure_ascii=False, allow_nan=False))
+        print(json.dumps([report.as_object(v) for v in found], indent=2, allow_nan=False))  # in ASCII, for any terminal
     else:
         print(report.as_text(found))
     return AGREES

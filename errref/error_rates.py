@@ -16,10 +16,10 @@ from math import factorial, prod
 from typing import Any
 
 import numpy as np
-from numba import njit
 from scipy import stats
 
 from errref.claims import Claim, alike_in, columns_of, keeps, systems_of, table_of, word_of
+from errref.compiled import compiled
 from errref.ledger import BOUNDS, readings
 from errref.records import Row
 from errref.statistics import PAIRED, apply, percentiles, proportion, resamples
@@ -94,7 +94,7 @@ def _counts(n: int) -> Array:
     return np.stack([np.count_nonzero(drawn == seed, axis=1) for seed in range(n)]).astype(np.uint16)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _medians(samples, counts):
     """Median of each resample of each sample (samples, n): (samples, resamples).
 

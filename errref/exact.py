@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike
 
 from errref.checks import positive, whole
+from errref.compiled import compiled
 from errref.moments import Floats, Samples, network, prepare
 
 __all__ = ["Samples", "adam", "find_switch", "gradient", "kernel", "prepare", "schedule", "train", "train_many"]
@@ -26,7 +26,7 @@ __all__ = ["Samples", "adam", "find_switch", "gradient", "kernel", "prepare", "s
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # as Kingma and Ba (2015) suggest and torch.optim.Adam has them
 
 # Without fastmath: a product and a sum fused into one rounding could decide differently whether a unit is active.
-kernel = njit(cache=True, nogil=True, error_model="numpy")
+kernel = compiled(error_model="numpy")
 
 
 @kernel

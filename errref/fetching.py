@@ -109,7 +109,10 @@ def _run(command: Sequence[str], folder: str) -> bytes:
         output, errors = process.communicate(timeout=PATIENCE)
     except BaseException as error:
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # its children too: they hold its output open
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, signal.SIGKILL)  # its children too: they hold its output open
+            else:
+                process.kill()
         process.communicate()
         if isinstance(error, subprocess.TimeoutExpired):
             raise OSError(f"{command[0]} took more than {PATIENCE} s") from None

@@ -12,10 +12,11 @@ import hashlib
 import io
 import math
 import os
+import secrets
 import tempfile
 import zlib
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -166,7 +167,7 @@ def _places(images: ImageSet) -> list[tuple[str, Path]]:
     """What each place is called, and its folder."""
     places = []
     if named := os.environ.get(VARIABLE):
-        folder = Path(named).expanduser()
+        folder = Path(os.path.expanduser(named))  # which leaves ~ alone where nobody knows the home
         own = folder / images.name  # comes first: both sets may lie under one folder
         places.append((VARIABLE, own if any(_is_there(own, file) for file in images.files) else folder))
     if images.system is not None:
@@ -177,7 +178,9 @@ def _places(images: ImageSet) -> list[tuple[str, Path]]:
 def _cache(images: ImageSet) -> Path:
     import pooch  # here, since most of those who import this module want no images
 
-    return pooch.os_cache("errref") / images.name
+    with suppress(RuntimeError):  # where nobody knows the home of this user
+        return pooch.os_cache("errref") / images.name
+    return Path(tempfile.gettempdir(), "errref", images.name)
 
 
 def _is_there(folder: Path, file: File) -> bool:
@@ -284,13 +287,12 @@ def _keep(content: bytes, path: Path) -> list[str]:
     """Put a verified file into the cache, whole or not at all; why that was not possible, if it was not."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+        part = path.with_name(f".{secrets.token_hex(8)}.part")  # not by tempfile, whose files no other user may read
         try:
-            with open(handle, "wb") as stream:
-                stream.write(content)
-            os.replace(part, path)
+            part.write_bytes(content)
+            part.replace(path)
         except BaseException:
-            os.unlink(part)
+            part.unlink(missing_ok=True)
             raise
         path.with_name(f"{path.name}.gz").unlink(missing_ok=True)  # it was broken, or this would not be here
     except OSError as error:

@@ -4,12 +4,13 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import pdist
 from sklearn.base import BaseEstimator, ClusterMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, check_random_state, validate_data
+
+from errref.compiled import compiled
 
 _Entry = dict[str, Any]
 _BLOCK = 128  # rows at a time: read from memory once, then used from the cache
@@ -216,7 +217,7 @@ def _assign(X: NDArray, origin: NDArray, centers: NDArray) -> tuple[NDArray, NDA
     return _assign_by_product(X, origin, centers, np.ascontiguousarray(centers.T * scale, dtype=np.float32), scale)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _assign_by_differences(X, origin, centers):
     labels, sizes, sums = np.empty(len(X), np.int32), np.zeros(len(centers), np.int64), np.zeros_like(centers)
     block, squares = np.empty((X.shape[1], _BLOCK)), np.empty((len(centers), _BLOCK))
@@ -243,7 +244,7 @@ def _assign_by_differences(X, origin, centers):
     return labels, sizes, sums
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _assign_by_product(X, origin, centers, weights, scale):
     # |c|^2 / 2 - x c is |x - c|^2 / 2 but for a constant. In float32 it is fast and off by (d + 8) eps |x| |c| at most;
     # what that leaves open, and ties, differences decide. So the labels are those of _assign_by_differences.
@@ -277,7 +278,7 @@ def _assign_by_product(X, origin, centers, weights, scale):
     return labels, sizes, sums
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _scatter(X, origin, labels, centers):
     """Return, for each label, the sums of squared deviations from its centre in each column and of distances to it."""
     squares, distances, deviation = np.zeros_like(centers), np.zeros(len(centers)), np.empty(X.shape[1])
@@ -290,7 +291,7 @@ def _scatter(X, origin, labels, centers):
     return squares, distances
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _length(deviation):
     square = 0.0
     for f in range(len(deviation)):
@@ -300,7 +301,7 @@ def _length(deviation):
 
 # As many sums at once as the processor's vectors are wide, so that the last digit hangs on the processor: only for a
 # bound, which has room for it, and by which no label and no number is decided.
-@njit(cache=True, nogil=True, fastmath={"reassoc"})
+@compiled(fastmath={"reassoc"})
 def _length_in_any_order(deviation):
     square = 0.0
     for f in range(len(deviation)):

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from scipy import ndimage
 from scipy.optimize import minimize
 
+from errref.compiled import compiled
 from errref.exact import BETA1, BETA2, EPSILON
 
 Array = np.ndarray
@@ -195,7 +195,7 @@ def left_valley(x: Array, y: Array, apart: float, batch: int, runs: int, steps: 
 # -- noise -------------------------------------------------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def escape_steps(height: float, tilts: Array, batch: int, rate: float, limit: int, seed: int) -> int:
     """Steps of mini-batch descent until it has left the right-hand well of ``height (z^2 - 1)^2``, at most ``limit``.
 

@@ -58,16 +58,16 @@ def _gate() -> list[Any]:
 
 
 def _torch() -> list[Any]:
-    """A step of torch's convolutions and of its matrix product, trained as the networks for images are."""
+    """Steps of a network for images, and a matrix product, on the device that such networks train on."""
     from errref.networks import ConvClassifier
     from errref.networks.backend import load_torch
 
     torch = load_torch()
     images = (np.arange(128 * 784) * 2654435761 % 251).astype(np.uint8).reshape(128, 784)
-    model = ConvClassifier(epochs=1, min_steps=4, batch_size=64, device="cpu", n_jobs=1, random_state=0)
-    trained = model.fit(images, np.arange(128) % 10).module_
-    square = torch.arange(256 * 256, dtype=torch.float32).reshape(256, 256).cos()
-    return [*(part.detach().numpy() for part in trained.parameters()), (square @ square).numpy()]
+    model = ConvClassifier(epochs=1, min_steps=4, batch_size=64, n_jobs=1, random_state=0)
+    trained = list(model.fit(images, np.arange(128) % 10).module_.parameters())
+    square = torch.arange(256 * 256, dtype=torch.float32).reshape(256, 256).cos().to(trained[0].device)
+    return [part.detach().cpu().numpy() for part in (*trained, square @ square)]
 
 
 _MEASURED: dict[str, Callable[[], list[Any]]] = {

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from errref import claims, numerics, pins, records
+from errref import claims, experiments, numerics, pins, records
 from errref.claims import Claim, Verdict
 from errref.records import Row
 
@@ -102,18 +102,16 @@ def remarks(claim: Claim, folder: str | Path | None = None) -> list[str]:
     nothing is wrong with a claim.
     """
     found = ["the rule was written or changed after rows were recorded"] if late([claim], folder) else []
-    name = None if claim.kind == "derived" else claim.experiment
-    runs = records.runs(name, folder).values() if name else []
-    if runs and (here := pins.departures(os.environ)):
+    used = [row for row in rows_of(claim, folder) if claims.uses(claim, row.config)]
+    if used and (here := pins.departures(os.environ)):
         found.append(f"numerics not pinned: {', '.join(here)}")
-    known = [numerics_of(run) for run in runs]
-    if not all(known):
+    told = records.runs(used[0].experiment, folder) if used else {}
+    pairs = {(row.run, experiments.depends(row.experiment, row.config)) for row in used}
+    if not all(numerics_of(told[run]) for run, _ in pairs):
         found.append("numerics unknown: how the machine of the rows rounds was told in another way; rows may differ")
-    elif other := list(dict.fromkeys(part for there in known for part in moved(there))):
-        words = (
-            f"numerics moved: {' and '.join(other)} of this machine round otherwise than where the rows were recorded"
-        )
-        found.append(f"{words}; a long training ends at other digits for that alone")
+    elif other := {part for run, parts in pairs for part in moved(numerics_of(told[run]), parts)}:
+        words = f"{' and '.join(sorted(other))} of this machine round otherwise than where the rows were recorded"
+        found.append(f"numerics moved: {words}; a long training ends at other digits for that alone")
     return found
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "RecordError",
     "Row",
     "evaluate",
+    "existing",
     "numbers_of",
     "pack",
     "packaged",
@@ -53,6 +54,21 @@ def results_file(name: str, folder: str | Path | None = None) -> Path:
     return (packaged("results") if folder is None else Path(folder)) / f"{name}.jsonl"
 
 
+def existing(folder: str | Path | None) -> None:
+    """Refuse a folder of rows that was named and is not there; the project's own (None) may have been moved away.
+
+    A name that was mistyped would else pass for studies without rows.
+    """
+    if folder is not None and not Path(folder).is_dir():
+        raise RecordError(f"There is no folder {folder}; name one that has rows, or record some into it.")
+
+
+def _file_to_read(name: str, folder: str | Path | None) -> Path:
+    path = results_file(name, folder)
+    existing(folder)
+    return path
+
+
 def read(name: str, folder: str | Path | None = None) -> list[Row]:
     """The recorded rows of an experiment, packed ones first, in the order of the files.
 
@@ -66,12 +82,13 @@ def read(name: str, folder: str | Path | None = None) -> list[Row]:
     Returns
     -------
     list of Row
-        Empty where there is no file.
+        Empty where the folder has no such file.
 
     Raises
     ------
     RecordError
-        For a line that is torn or edited by hand, repeats a row, or belongs to another experiment or to no run.
+        For a named folder that does not exist; for a line that is torn or edited by hand, repeats a row, or belongs to
+        another experiment or to no run.
 
     Examples
     --------
@@ -80,7 +97,7 @@ def read(name: str, folder: str | Path | None = None) -> list[Row]:
     ['alcohol', 'cancer', 'diabetes', 'digits']
     """
     rows, seen = [], set()
-    for place, line in checked(results_file(name, folder)):
+    for place, line in checked(_file_to_read(name, folder)):
         if "row" in line:
             rows.append(Row(**line["row"], run=line["run"]))
             key = rows[-1].key
@@ -119,7 +136,7 @@ def runs(name: str, folder: str | Path | None = None) -> dict[str, dict[str, Any
     True
     """
     found: dict[str, dict[str, Any]] = {}
-    for _, line in checked(results_file(name, folder)):
+    for _, line in checked(_file_to_read(name, folder)):
         found.setdefault(line["run"], {}).update(
             line["provenance"] if "provenance" in line else {"seconds": line["seconds"]}
         )
@@ -261,7 +278,7 @@ def pack(name: str, folder: str | Path | None = None) -> int:
     The same lines make the same bytes. Whenever it is killed, every row still stands in one of the two files; in
     between in both, and then is read once.
     """
-    path = results_file(name, folder)
+    path = _file_to_read(name, folder)
     with exclusive(path):
         rows = len(read(name, folder))  # refuses what is torn or edited
         if not rows:

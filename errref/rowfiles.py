@@ -5,7 +5,6 @@ What is wrong with a file is a `RecordError`, whose sentence names the place and
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import hashlib
 import json
@@ -126,6 +125,11 @@ def exclusive(path: Path) -> Iterator[int]:
 
     A file that is empty in the end is removed.
     """
+    try:
+        import fcntl  # here, since without it rows can still be read
+    except ImportError:
+        mend = "record and pack on Linux, macOS or the Linux inside Windows; rows can be read and judged here."
+        raise RecordError(f"{path} cannot be locked: Python has no fcntl on this system; {mend}") from None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)

@@ -93,11 +93,18 @@ def settings(tags: Iterable[str], moved: bool = False) -> dict[str, Any]:
 def moved(path: Path) -> bool:
     """Whether a chapter was executed on a machine that rounds otherwise than this one, in any part."""
     told = nbformat.read(path, as_version=4).metadata.get("errref", {})
-    differs = recorded.moved(recorded.numerics_of(told), PARTS) if told else []
+    differs = recorded.moved(recorded.numerics_of(told), PARTS) if told.get("numerics") else []
     if differs:
         words = "the fresh numbers that long training makes are not compared with its own, only their words"
         warnings.warn(f"numerics moved ({', '.join(differs)}) since {path.name} was executed: {words}.", stacklevel=2)
     return bool(differs)
+
+
+@cache
+def measures(path: Path) -> bool:
+    """Whether a chapter shows fresh numbers that a long training made: whether any of its cells has a tag for them."""
+    cells = nbformat.read(path, as_version=4).cells
+    return any(settings(cell.metadata.get("tags", []), moved=True).get("words") for cell in cells)
 
 
 def texts(output: Mapping[str, Any]) -> list[str]:
@@ -134,7 +141,8 @@ def pytest_itemcollected(item: Any) -> None:
     if isinstance(item, IPyNbCell):
         if absent := missing(item.path.stem):
             item.add_marker(pytest.mark.skip(reason=f"{', '.join(absent)} is not here; `make data` fetches it"))
-        item.add_marker(pytest.mark.numbers)
+        if measures(item.path):
+            item.add_marker(pytest.mark.numbers)
         tags, elsewhere = item.cell.metadata.get("tags", []), moved(item.path)
         how, differ = settings(tags, elsewhere), elsewhere or "nbval-seconds" in tags
 

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from errref import __version__, claims, cli, datasets, experiments, imagefiles, networks, records
+from errref import numerics as numerics_module
 from errref.claims import Claim
 from errref.numerics import numerics
 
@@ -242,9 +243,9 @@ def test_the_interrupt_key_stops_a_run_on_several_threads(tmp_path):
 
 LEFT = """
 import threading, time
-from errref import __main__ as command
+from errref import __main__ as command, cli
 threading.Thread(target=time.sleep, args=(60,)).start()  # as one that trains on
-command.main = lambda: print("said") or 130
+cli.main = lambda: print("said") or 130
 command.run()
 """
 
@@ -339,6 +340,14 @@ def test_check_says_that_numerics_moved_before_it_says_that_rows_disagree(study,
         lines[2].startswith("  (numerics moved: numpy of this machine round otherwise than where")
         and "the two do not agree" in lines[3]
     )
+
+
+def test_without_torch_a_study_of_images_is_one_sentence(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    numerics_module._told.cache_clear()
+    assert cli.main(["run", "fashion", "--results", str(tmp_path), "--quiet"]) == 2
+    assert capsys.readouterr().err == "errref: This needs torch; install it with `pip install errref[torch]`.\n"
+    assert not list(tmp_path.iterdir())
 
 
 def test_check_measures_a_sample_of_systems_by_a_second_rule(study, errref, monkeypatch, tmp_path):

@@ -193,18 +193,19 @@ def test_what_moved_is_named_and_what_the_reader_set_is_said(monkeypatch):
     claim, here = claims.load()["table-linear"], numerics.numerics()
     for name, value in pins.pinned({}).items():
         monkeypatch.setenv(name, value)
-    runs = [{"numerics": here}]
-    monkeypatch.setattr(records, "runs", lambda *where: dict(enumerate(runs)))
+    recorded_by = {row.run for row in records.read("functions")}
     monkeypatch.setattr(recorded, "late", lambda *where: frozenset())
-    assert not report.remarks(claim)
-    runs.append({"numerics": {**here, "gate": "fedcba98", "openblas": "fedcba98"}})
-    (moved,) = report.remarks(claim)
-    assert moved.startswith(
-        "numerics moved: openblas and gate of this machine round otherwise than where the rows were"
-    )
-    runs.append({"numerics": "01234567"})
-    (unknown,) = report.remarks(claim)
-    assert unknown.startswith("numerics unknown: ")
+    for told, says in (
+        (here, None),
+        ({**here, "torch": "fedcba98"}, None),  # which this study does not use
+        (
+            {**here, "gate": "fedcba98", "openblas": "fedcba98"},
+            "numerics moved: gate and openblas of this machine round",
+        ),
+        ("01234567", "numerics unknown: how the machine of the rows rounds was told in another way"),
+    ):
+        monkeypatch.setattr(records, "runs", lambda *where, told=told: dict.fromkeys(recorded_by, {"numerics": told}))
+        assert [remark.startswith(says or "") for remark in report.remarks(claim)] == ([True] if says else [])
     monkeypatch.setenv("MKL_CBWR", "AVX512")
     assert report.remarks(claim)[0] == "numerics not pinned: MKL_CBWR is 'AVX512'"
     assert not report.remarks(claims.load()["human-reflection"])

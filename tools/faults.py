@@ -304,7 +304,7 @@ def tried(faults: Iterable[Fault]) -> Iterator[dict[str, str]]:
                 f"Without any fault the named tests do not pass ({word}): {test or 'none ran'}. Mend that."
             )
         for fault in faults:
-            compiled = re.search(r"^@(njit|kernel)", (tree / fault.file).read_text(encoding="utf-8"), re.MULTILINE)
+            compiled = re.search(r"^@(compiled|kernel)", (tree / fault.file).read_text(encoding="utf-8"), re.MULTILINE)
             before = _processor()
             with with_fault(fault, tree), tempfile.TemporaryDirectory(dir=tree.parent) as cold:
                 caches = {"NUMBA_CACHE_DIR": cold if compiled else warm, "PYTHONDONTWRITEBYTECODE": "1"}
