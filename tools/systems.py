@@ -19,6 +19,7 @@ the place of that of an earlier try of the same system. To have yours in the boo
 from __future__ import annotations
 
 import argparse
+import codecs
 import importlib.util
 import json
 import locale
@@ -125,7 +126,7 @@ def here(emulated: str) -> Entry:
         "user": "root" if os.geteuid() == 0 else "ordinary",
         "space_in_path": " " in str(ROOT),
         "locale": os.environ.get("LC_ALL") or os.environ.get("LANG") or "not set",
-        "encoding": locale.getpreferredencoding(False).lower(),
+        "encoding": codecs.lookup(locale.getpreferredencoding(False)).name,
         "unpinned": [*pins.departures(os.environ), *(f"{name} is {value!r}" for name, value in where.items())],
     }
 
@@ -290,30 +291,31 @@ def not_tried(entries: Sequence[Entry]) -> list[str]:
 
 
 def shown(entry: Entry, there: dict[str, str]) -> list[str]:
-    """An entry as a line of the page: system, Python, user and place, pins, outcome."""
+    """An entry as a line of the page: system, outcome, Python, user and place, pins."""
     widest = "AVX-512" if entry["avx512f"] else "AVX2" if entry["avx2"] else "no AVX2"
     chip = f"{maker(entry)} {entry['processor']}, {widest}" if _x86(entry) else maker(entry)
     system = [entry["system"].split()[0], chip, *([] if real(entry) else [f"emulated by {entry['emulated']}"])]
     python = [minor(entry), *([] if "torch" in entry["numerics"] else ["no torch"])]
     place = [entry["user"] if entry["user"] == "root" else "ordinary user"]
     place += ["path with a space"] if entry["space_in_path"] else []
-    place += [f"LANG={entry['locale']}, {entry['encoding']}"] if entry["locale"] in ("C", "POSIX") else []
+    place += [f"LANG={entry['locale']}"] if entry["locale"] in ("C", "POSIX") else []
+    place += [entry["encoding"]] if entry["encoding"] != "utf-8" else []
     own = [words.replace(" is ", "=").replace("'", "") for words in entry["unpinned"] if not words.endswith("not set")]
     pinned = ", ".join(["no", *own]) if entry["unpinned"] else "yes" if _x86(entry) else "no pins there"
     counts, parts = entry["numbers"], moved(entry, there)
     came = [outcome(entry, there)]
     if came != ["equal digits"]:
         came.append(f"{counts['moved']} of {counts['measured']} numbers moved, {counts['outside']} outside")
-        came += [f"other in {' and '.join(parts)}"] if parts else []
-    return [", ".join(system), ", ".join(python), ", ".join(place), pinned, "; ".join(came)]
+        came += [f"otherwise: {', '.join(parts)}"] if parts else []
+    return [", ".join(system), "; ".join(came), ", ".join(python), ", ".join(place), pinned]
 
 
 def as_html(entries: Sequence[Entry]) -> str:
     """The table of the page: a line for each system that was tried, and for each kind that matters and was not."""
     there = recorded_numerics()
     body = [shown(entry, there) for entry in entries]
-    body += [[kind, "–", "–", "–", "not tried"] for kind in not_tried(entries)]
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("system", "Python", "user, place", "pinned", "outcome"))
+    body += [[kind, "not tried", "–", "–", "–"] for kind in not_tried(entries)]
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("system", "outcome", "Python", "user, place", "pinned"))
     lines = "".join(
         f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in rest)}</tr>'
         for first, *rest in body
