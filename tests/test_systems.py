@@ -3,6 +3,7 @@
 import html
 import re
 from datetime import date
+from functools import cache
 
 import nbformat
 import pytest
@@ -16,6 +17,7 @@ from tools import systems
 
 ENTRIES = systems.load()
 THERE = systems.recorded_numerics()
+CHOSEN = cache(systems.chosen)  # reading a large study takes a second
 PARTS_THERE = recorded.EARLIER | {"torch": "fedcba98"}
 ENTRY = {
     "system": "Linux x86_64, glibc 2.36",
@@ -54,6 +56,7 @@ def pretended(monkeypatch, gate=None, **how):
         return [Comparison(row, row.numbers, **compared) for row in rows]
 
     monkeypatch.setattr(agreement, "measured_again", measured_again)
+    monkeypatch.setattr(systems, "chosen", CHOSEN)
     monkeypatch.setattr(systems, "numerics", lambda names: {name: parts[name] for name in names})
     monkeypatch.setattr(systems, "recorded_numerics", lambda: PARTS_THERE)
 
@@ -90,7 +93,7 @@ def test_all_rows_of_a_study_are_judged_together(monkeypatch):
 
 
 def test_rows_that_are_measured_again_are_recorded_and_of_several_studies():
-    assert len(systems.ROWS) == 5 and sum(len(systems.chosen(study)) for study in systems.ROWS) == 9
+    assert len(systems.ROWS) == 5 and sum(len(CHOSEN(study)) for study in systems.ROWS) == 9
     for study, picks in systems.ROWS.items():
         assert not any("torch" in experiments.depends(study, config) for config, _ in picks)
 
@@ -252,6 +255,7 @@ def test_a_line_of_the_page_says_what_the_system_is_and_what_moved():
         ("x86-64 without AVX2", {"processor": "nehalem", "avx2": False, "emulated": "qemu"}),
         ("64-bit Arm, not emulated", {"system": "Linux aarch64, glibc 2.36", "processor": "neoverse-n1"}),
         ("Apple silicon", {"system": "Darwin arm64", "processor": "apple-m1"}),
+        ("Windows", {"system": "Windows AMD64"}),
         ("Linux within Windows", {"system": "Linux x86_64 within Windows, glibc 2.36"}),
         ("Python 3.14", {"python": "3.14.0"}),
         ("an ordinary user", {"user": "ordinary"}),

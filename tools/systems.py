@@ -123,7 +123,7 @@ def here(emulated: str) -> Entry:
         "avx512f": bool(features.get("avx512f")),
         "emulated": emulated,
         "python": platform.python_version(),
-        "user": "root" if os.geteuid() == 0 else "ordinary",
+        "user": "root" if hasattr(os, "geteuid") and os.geteuid() == 0 else "ordinary",  # Windows has no such number
         "space_in_path": " " in str(ROOT),
         "locale": os.environ.get("LC_ALL") or os.environ.get("LANG") or "not set",
         "encoding": codecs.lookup(locale.getpreferredencoding(False)).name,
@@ -262,7 +262,7 @@ def maker(entry: Entry) -> str:
 
 
 def _x86(entry: Entry) -> bool:
-    return "x86_64" in entry["system"]
+    return any(name in entry["system"] for name in ("x86_64", "AMD64"))  # the second is Windows's name
 
 
 # What matters; the page says of those without an entry that they were not tried.
@@ -274,6 +274,7 @@ KINDS: dict[str, Callable[[Entry], bool]] = {
     "x86-64 without AVX2": lambda entry: _x86(entry) and not entry["avx2"],
     "64-bit Arm, not emulated": lambda entry: real(entry) and maker(entry) == "Arm",
     "Apple silicon": lambda entry: entry["system"].startswith("Darwin arm64"),
+    "Windows": lambda entry: entry["system"].startswith("Windows"),
     "Linux within Windows": lambda entry: "within Windows" in entry["system"],
     **{f"Python 3.{n}": lambda entry, version=f"3.{n}": minor(entry) == version for n in (11, 12, 13, 14)},
     "an ordinary user": lambda entry: entry["user"] == "ordinary",
