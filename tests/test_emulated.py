@@ -1,8 +1,8 @@
 """Recorded rows and the parts of the numerics on emulated processors: equal digits with AVX2, and the rule without it.
 
-Without AVX2 that is `python -m tools.systems` in an interpreter that an emulator runs. With AVX2 it is all parts and the
-rows of one study: numpy sorts indices there by gathers under a mask, which end the process in some versions of qemu, so
-that rows which need such a sort cannot be measured. Each takes some minutes on a free core.
+Without AVX2 that is `python -m tools.systems` in an interpreter that an emulator runs. With AVX2 it is all parts, and
+the rows of one study: numpy sorts indices there by gathers under a mask, which end the process in some versions of
+qemu, so that rows which need such a sort cannot be measured. Each takes some minutes on a free core.
 """
 
 import json
