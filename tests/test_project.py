@@ -195,17 +195,6 @@ def test_importing_changes_neither_figures_nor_random_numbers_nor_warnings(impor
     assert imports["same"] == [True, True, True, True, True]
 
 
-# -- size --------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "errref").rglob("*.py")), ids=lambda path: path.relative_to(ROOT).as_posix()
-)
-def test_a_module_can_be_read_in_one_go(path):
-    lines = path.read_text().count("\n")
-    assert lines <= 300
-
-
 # -- the book ----------------------------------------------------------------------------------------------------------
 
 
