@@ -309,8 +309,9 @@ def test_constant_experts_know_the_most_frequent_class_of_their_cluster(fitted):
 
 
 def test_the_fate_of_noise_by_hand():
-    model = SimpleNamespace(route=lambda X: np.array([1, 0, 2, 0, 0]), errors_=np.array([True, True, True, True, False]))
+    routes, errors = np.array([1, 0, 2, 0, 0]), np.array([True, True, True, True, False])
     flipped = np.array([True, True, False, False, False])
+    model = SimpleNamespace(route=lambda X: routes, errors_=errors)
     found = protocols.fate_of_noise(model, np.zeros((5, 1)), flipped)
     expected = {
         "noise_among_errors": 2 / 4,
