@@ -383,7 +383,7 @@ def kill_rate(lines: Iterable[dict[str, str]]) -> str:
     if not judged:
         return "none that counts"
     low, high = proportion(killed, judged, 0.95)
-    return f"{killed} of {judged} killed: {killed / judged:.1%}, {low:.1%} to {high:.1%}"
+    return f"{killed} of {judged} killed: {100 * killed / judged:.1f} %, interval {100 * low:.1f} to {100 * high:.1f} %"
 
 
 def summary(lines: Collection[dict[str, str]]) -> Iterator[str]:
