@@ -31,7 +31,7 @@ def exists(test):
 
 def test_there_are_as_many_faults_as_were_promised_and_none_has_the_name_of_another():
     assert len({fault.id for fault in PLANTED}) == len(PLANTED) >= 40
-    assert all(sum(how.get(draw, 0) for how in PLAN["machine"].values()) >= 100 for draw in PLAN["draws"])
+    assert sum(how.get("known", 0) for how in PLAN["machine"].values()) >= 100
 
 
 def test_the_fresh_draw_is_of_every_module_in_which_anything_can_be_changed():
