@@ -32,6 +32,7 @@ QUICK = {  # by `make test`, to the end: the exit statuses that are right, and w
     "errref claims table-quartic": ((0,), "^table-quartic "),
     "errref claims table-quartic --json": ((0,), '"id": "table-quartic"'),
     "make help": ((0,), "^test  "),
+    "python -m errref.pins --help": ((0,), "^usage: python -m errref.pins COMMAND"),
     'python -c "import torch; print(torch.cuda.is_available())"': ((0,), "^(True|False)$"),
 }
 LONG = {  # by `make test-long`, to the end, in this order
@@ -63,7 +64,7 @@ AFTER = {  # by `make test-long`, on the rows of the one above
 }
 CLUSTER = (  # by `make test-long`, together, with the address that the first prints; the last is stopped
     "dask scheduler",
-    "dask worker ADDRESS --nworkers 8 --nthreads 1",
+    "python -m errref.pins dask worker ADDRESS --nworkers 8 --nthreads 1",
     "errref run functions --results my-rows --backend dask --scheduler ADDRESS",
 )
 PROVEN = {  # by `.ci/run` itself, or by another test: where, and the word for it there and in the recipe
@@ -73,6 +74,7 @@ PROVEN = {  # by `.ci/run` itself, or by another test: where, and the word for i
     "make test-foreign": (".ci/run", "numbers"),
     "apt-get install nodejs chromium": (".ci/run", "nodejs chromium"),
     "make lab": ("tests/test_lab.py", "jupyter"),
+    "python -m errref.pins python -m tools.systems": ("tests/test_emulated.py", '"-m", "tools.systems"'),
     "make pdf": ("tests/test_pdf.py", "pdf.py"),
     "make notebooks": ("tests/test_notebooks.py", "notebooks"),
     "make metadata": ("tests/test_citable.py", "metadata"),
