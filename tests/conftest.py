@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -98,9 +99,23 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def whole_book(tmp_path_factory):
-    """Build the whole book as it is stored; returns the folder of the site."""
-    folder = tmp_path_factory.mktemp("whole")
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "--path-output", folder, "-W", "-n", "-q"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-2000:]
+    """Build the whole book as it is stored, once for all workers of a run; returns the folder of the site."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "whole"
+    with exclusive(folder.with_suffix(".lock")):
+        if not (folder / "built").exists():
+            command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "--path-output", folder]
+            done = subprocess.run([*command, "-W", "-n", "-q"], capture_output=True, text=True, timeout=400)
+            assert done.returncode == 0, done.stderr[-2000:]
+            (folder / "built").touch()
     return folder / "_build" / "html"
+
+
+@contextmanager
+def exclusive(path):
+    """Hold a lock between processes."""
+    import fcntl
+
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,5 +1,7 @@
 """The tests bite: every planted fault is one of today's sources, and the tests that are named for it fail."""
 
+import sys
+from collections import Counter
 from contextlib import nullcontext
 
 import pytest
@@ -18,15 +20,25 @@ STALE = "test_a_committed_chapter_is_executed_without_error_and_fresh"  # every 
 def test_a_planted_fault_changes_its_file_and_names_tests_that_exist(fault):
     text = (faults.ROOT / fault.file).read_text(encoding="utf-8")
     assert faults.planted(fault, text) != text and fault.means.endswith(".") and fault.tests
-    for test in fault.tests:
-        file, _, function = test.partition("::")
-        words = (faults.ROOT / file).read_text(encoding="utf-8")
-        assert not function or f"def {function.partition('[')[0]}(" in words, test
+    assert not [test for test in fault.tests if not exists(test)]
+
+
+def exists(test):
+    file, _, function = test.partition("::")
+    words = (faults.ROOT / file).read_text(encoding="utf-8")
+    return not function or f"def {function.partition('[')[0]}(" in words
 
 
 def test_there_are_as_many_faults_as_were_promised_and_none_has_the_name_of_another():
     assert len({fault.id for fault in PLANTED}) == len(PLANTED) >= 40
-    assert sum(how["mutants"] for how in PLAN["machine"].values()) >= 100
+    assert sum(how.get("known", 0) for how in PLAN["machine"].values()) >= 100
+
+
+def test_the_fresh_draw_is_of_every_module_in_which_anything_can_be_changed():
+    modules = {path.relative_to(faults.ROOT).as_posix() for path in (faults.ROOT / "errref").rglob("*.py")}
+    assert PLAN["machine"].keys() <= modules and all(how["fresh"] >= 1 for how in PLAN["machine"].values())
+    assert not [file for file in modules - PLAN["machine"].keys() if faults.mutants(file, 1, seed=0)]
+    assert not [test for how in PLAN["machine"].values() for test in how["tests"] if not exists(test)]
 
 
 def test_the_same_mutants_are_drawn_again_and_a_new_line_changes_none_of_the_others(tmp_path, monkeypatch):
@@ -39,6 +51,47 @@ def test_the_same_mutants_are_drawn_again_and_a_new_line_changes_none_of_the_oth
     assert not any("None" in fault.new and "|" not in fault.new for fault in faults.mutants("one.py", 100, seed=3))
     (tmp_path / "one.py").write_text(f"import math\n\n\n{source}")
     assert before == faults.mutants("one.py", 4, seed=3)
+
+
+@pytest.fixture
+def small_plan(tmp_path, monkeypatch):
+    """A plan for one module: one fault planted by hand, and a mutant of the known draw."""
+    (tmp_path / "one.py").write_text("a = 1 + 2\n")
+    hand = {"id": "hand", "file": "one.py", "old": "1 + 2", "new": "1 - 2", "means": "It is less.", "tests": ["t.py"]}
+    machine = {"one.py": {"known": 1, "fresh": 100, "tests": ["t.py"]}}
+    draws = {"known": {"seed": 1}, "fresh": {"seed": 2}}
+    found = {"planted": [hand], "draws": draws, "machine": machine, "survivors": {}, "holes": {}}
+    monkeypatch.setattr(faults, "ROOT", tmp_path)
+    monkeypatch.setattr(faults, "plan", lambda: found)
+    return tmp_path
+
+
+def test_a_fresh_draw_has_no_fault_that_a_test_was_written_for(small_plan):
+    (known,) = faults.known_draw()
+    machine = faults.by_machine()
+    sources = [faults.planted(fault, "a = 1 + 2\n").replace("  ", " ") for fault in machine]
+    assert machine[0] == known and {fault.seed for fault in machine[1:]} == {2}
+    assert len({*sources, "a = 1 - 2\n"}) == len(machine) + 1 > 2
+
+
+def test_a_draw_by_another_seed_is_told_with_its_rate_and_kept_in_a_table_of_its_own(small_plan, monkeypatch, capsys):
+    def tried(chosen):
+        for fault, word in zip(chosen, ["caught", "survived"] * len(chosen), strict=False):
+            yield fault.change | {"outcome": word, "by": "", "seconds": "1.0", "date": "", "software": ""}
+
+    monkeypatch.setattr(faults, "tried", tried)
+    monkeypatch.setattr(sys, "argv", ["faults", "--seed", "5"])
+    assert faults.main() == 1  # nothing explains the survivors
+    lines = faults.table(small_plan / "_build" / "faults-5.csv")
+    assert {line["seed"] for line in lines} == {"5"} and "mutants drawn by 5: " in capsys.readouterr().out
+    assert faults.main() == 1 and "1/" not in capsys.readouterr().out  # all is known
+
+
+def test_a_kill_rate_by_hand():
+    words = ["caught", "caught", "crashed", "hung", "survived", "broken", "skipped"]
+    told = faults.kill_rate({"outcome": word} for word in words)
+    assert told == "4 of 5 killed: 80.0 %, interval 28.4 to 99.5 %"  # tables of the binomial distribution
+    assert faults.kill_rate([{"outcome": "broken"}]) == "none that counts"
 
 
 @pytest.mark.parametrize("old, which", [("b", None), ("x", None), ("a", 3)])
@@ -60,14 +113,19 @@ def test_the_table_has_just_the_planted_faults_as_they_are_now():
 def test_the_table_has_as_many_mutants_of_a_module_as_the_plan_and_each_changes_a_line_of_today(file):
     text, how = (faults.ROOT / file).read_text(encoding="utf-8"), PLAN["machine"][file]
     mine = [line for line in KNOWN.values() if line["kind"] == "machine" and line["file"] == file]
-    assert len(mine) == how["mutants"] and {line["tests"] for line in mine} == {" ".join(how["tests"])}
+    found = Counter(line["seed"] for line in mine)
+    assert found == Counter({str(draw["seed"]): how.get(name, 0) for name, draw in PLAN["draws"].items()})
+    assert {line["tests"] for line in mine} == {" ".join(how["tests"])}
     gone = [line["id"] for line in mine if line["before"].partition(" (place")[0] not in text]
     assert not gone, "run `python -m tools.faults`, which tries the mutants of the lines that are new"
 
 
-def test_every_fault_is_caught_or_its_survival_is_explained():
+def test_every_fault_is_caught_or_its_survival_is_explained_or_is_a_hole_of_the_fresh_draw():
     survivors = {name for name, line in KNOWN.items() if line["outcome"] not in faults.NO_SURVIVOR}
-    assert survivors == set(PLAN["survivors"]) and all(text.endswith(".") for text in PLAN["survivors"].values())
+    assert survivors == PLAN["survivors"].keys() | PLAN["holes"].keys()
+    assert not PLAN["survivors"].keys() & PLAN["holes"].keys()
+    assert all(text.endswith(".") for told in (PLAN["survivors"], PLAN["holes"]) for text in told.values())
+    assert {KNOWN[name]["seed"] for name in PLAN["holes"]} <= {str(PLAN["draws"]["fresh"]["seed"])}
     assert not [line["id"] for line in KNOWN.values() if line["kind"] == "planted" and line["outcome"] != "caught"]
     assert not [line["id"] for line in KNOWN.values() if STALE in line["by"]]
 

@@ -7,6 +7,7 @@ import pytest
 from numpy.polynomial import Polynomial
 from sklearn.base import clone
 from sklearn.cluster import KMeans
+from sklearn.dummy import DummyClassifier
 
 from errref import claims, datasets, records
 from errref.experiments import functions
@@ -137,6 +138,12 @@ def test_parameters_and_steps_are_counted_by_hand(system):
     assert system.steps() == (1 + experts) * functions.BASE["steps"] + system.reflection.gate_.n_iter_
     wide = (system.parameters() - 1) // 3
     assert 3 * wide + 1 <= system.parameters() < 3 * (wide + 1) + 1
+
+
+def test_a_gate_that_never_routes_is_right_about_the_half_that_are_no_error_cases():
+    small = functions.Systems({"function": "quartic", "hidden": 2, "n_samples": 16, "steps": 10}, seed=0)
+    small.reflection.gate_ = DummyClassifier(strategy="constant", constant=0).fit(small.X, np.zeros(16, dtype=int))
+    assert small.row(*functions.data(small.config, 8))["gate_right"] == 0.5
 
 
 def test_shuffled_labels_keep_the_sizes_and_lose_the_places():

@@ -126,9 +126,10 @@ def assert_equal_to_oracle(model: Isodata, X: Any, centers: list, history: list)
         assert expected["start"] == expected["end"]
 
 
-def test_equals_the_literal_transcription_in_every_branch():
+@pytest.mark.parametrize("problems", [N_PROBLEMS // 4, pytest.param(N_PROBLEMS, marks=pytest.mark.long)])
+def test_equals_the_literal_transcription_in_every_branch(problems):
     taken: Counter[str] = Counter()
-    for seed in range(N_PROBLEMS):
+    for seed in range(problems):
         X, init, parameters = problem(seed)
         centers, history = isodata(exactly(X), exactly(init), **exactly(parameters))
         model = Isodata(**parameters, init=init).fit(X)
@@ -138,7 +139,7 @@ def test_equals_the_literal_transcription_in_every_branch():
         taken["stopped early"] += model.n_iter_ < parameters["max_iter"]
     print(*(f"{count:5d}  {name}" for name, count in sorted(taken.items())), sep="\n")
     assert set(taken) == set(BRANCHES)
-    assert min(taken.values()) >= AT_LEAST, taken.most_common()[-5:]
+    assert min(taken.values()) >= AT_LEAST * problems // N_PROBLEMS, taken.most_common()[-5:]
 
 
 @pytest.mark.parametrize("n_features", [2, 40])

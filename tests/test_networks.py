@@ -156,6 +156,33 @@ def test_own_starting_weights(line):
     np.testing.assert_array_equal(as_tuple[0], before)
 
 
+def test_he_draws_normal_weights_whose_variance_is_two_over_the_number_of_inputs():
+    model = ReluRegressor(hidden=8, steps=0, init="he", engine="torch", random_state=5).fit(np.eye(2), [0.0, 1.0])
+    rng = np.random.default_rng(5)  # two inputs: the variance 1; eight of the output: 1 / 4
+    np.testing.assert_array_equal(model.hidden_weights_, rng.standard_normal((8, 2)))
+    np.testing.assert_array_equal(model.output_weights_, rng.standard_normal(8) / 2)
+    assert not model.hidden_biases_.any() and model.output_bias_ == 0
+
+
+def test_spread_puts_the_kinks_at_the_midpoints_of_equal_parts_of_the_range():
+    X = np.array([[-1.0], [0.0], [7.0]])  # four parts, each as wide as 2
+    model = ReluRegressor(hidden=4, steps=0, init="spread", random_state=0).fit(X, [0.0, 1.0, 2.0])
+    slopes = model.hidden_weights_[:, 0]
+    np.testing.assert_array_equal(np.abs(slopes), 1)
+    np.testing.assert_array_equal(-model.hidden_biases_ / slopes, [0, 2, 4, 6])
+    assert np.all(np.abs([*model.output_weights_, model.output_bias_]) <= 1 / 2)  # 1 / sqrt(4)
+
+
+def test_the_first_step_on_a_batch_moves_the_output_bias_by_the_learning_rate():
+    # The units are off at x < 0 and the answer 0 is too low, so that only the output bias has a gradient.
+    X, start = np.array([[-1.0], [-2.0], [-3.0], [-4.0]]), (np.ones((2, 1)), np.zeros(2), np.ones(2), 0.0)
+    model = ReluRegressor(hidden=2, steps=1, learning_rate=0.125, batch_size=2, init=start, random_state=0)
+    assert model.fit(X, np.ones(4)).output_bias_ == pytest.approx(0.125)
+    np.testing.assert_array_equal(model.hidden_weights_, start[0])
+    with pytest.raises(ValueError, match="batch_size goes with .* equal weights"):
+        model.fit(X, np.ones(4), sample_weight=np.ones(4))
+
+
 def test_sample_weights_count_as_repetitions(line):
     X, y = line
     times = np.random.default_rng(0).integers(0, 4, len(y))

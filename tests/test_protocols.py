@@ -1,6 +1,7 @@
 """Each protocol of the image study picks what its docstring says, and sees no label that it must not see."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -305,6 +306,21 @@ def test_constant_experts_know_the_most_frequent_class_of_their_cluster(fitted):
         assert numbers[name] == pytest.approx(np.mean(~found.wrong | (np.array(told) == y))), name
     assert numbers["constant_any_right"] == pytest.approx(np.mean(~found.wrong | np.isin(y, modes)))
     assert numbers["constant_error_oracle"] != numbers["constant_cluster_oracle"]
+
+
+def test_the_fate_of_noise_by_hand():
+    routes, errors = np.array([1, 0, 2, 0, 0]), np.array([True, True, True, True, False])
+    flipped = np.array([True, True, False, False, False])
+    model = SimpleNamespace(route=lambda X: routes, errors_=errors)
+    found = protocols.fate_of_noise(model, np.zeros((5, 1)), flipped)
+    expected = {
+        "noise_among_errors": 2 / 4,
+        "errors_among_noise": 2 / 2,
+        "errors_among_clean": 2 / 3,
+        "routed_among_noise": 1 / 2,
+        "routed_among_clean": 1 / 3,
+    }
+    assert found == pytest.approx(expected)
 
 
 def test_leaks_have_the_parts_that_their_names_say(fitted):

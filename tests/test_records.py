@@ -113,6 +113,14 @@ def test_a_missing_file_has_no_rows_and_no_runs(tmp_path):
 # -- provenance --------------------------------------------------------------------------------------------------------
 
 
+def test_data_files_lie_in_an_installed_package_or_else_in_the_checkout_around_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "PACKAGE", tmp_path / "errref")
+    assert records.results_file("study") == tmp_path / "results" / "study.jsonl"
+    (tmp_path / "errref" / "_data").mkdir(parents=True)
+    assert records.results_file("study") == tmp_path / "errref" / "_data" / "results" / "study.jsonl"
+    assert records.packaged("book", "claims.yml") == tmp_path / "errref" / "_data" / "book" / "claims.yml"
+
+
 def test_every_row_says_where_it_comes_from(tmp_path):
     record(tmp_path, work=WORK[:3], jobs=3)
     record(tmp_path, rules={"claim": "other"})

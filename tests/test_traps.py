@@ -163,6 +163,21 @@ def test_escapes_follow_kramers_law():
     assert 1 / steps.mean() == pytest.approx(landscapes.kramers(0.05, traps.temperature(1), 0.05), rel=0.25)
 
 
+def test_the_steps_of_an_escape_are_counted_from_one():
+    # Without a well, two samples that tilt by 8 alike: z is 1, 0.6, 0.2, -0.2, and -0.6 < -1/2 after the fourth step.
+    tilts = np.array([8.0, 8.0])
+    assert landscapes.escape_steps(0.0, tilts, 1, 0.05, 100, 0) == 4
+    assert landscapes.escape_steps(0.0, tilts, 1, 0.05, 3, 0) == 3
+
+
+@pytest.mark.parametrize(("end", "near"), [(-0.25, False), (-0.4, True)])
+def test_a_valley_is_left_within_half_a_width_of_the_lower_line(end, near):
+    # The lines are y = 1/2 and y = -1/2, the width 0.3: near is below 0.15 - 0.5. All samples pull down to one height.
+    x, y = np.zeros(4), np.full(4, end)
+    found = landscapes.left_valley(x, y, 1.0, batch=4, runs=2, steps=400, rng=np.random.default_rng(0))
+    assert found.tolist() == [near, near]
+
+
 def test_steps_off_a_quadratic_saddle_are_those_of_a_loop():
     curvatures, starts = np.array([-1.0, 0.5]), np.array([[1e-3, 1.0e-3], [0.0, 1e-3]])
     found = landscapes.saddle_steps(curvatures, starts, 0.1, 500)

@@ -4,10 +4,13 @@
     python -m tools.faults PATTERN ...  run these, such as isodata-split or "exact-*"
     python -m tools.faults --all        run everything again
     python -m tools.faults --list       only say what there is
+    python -m tools.faults --seed N     the same for a draw of mutants of your own, in the place of all these
 
-What to plant stands in `tests/faults.yml`: faults planted by hand, and modules whose mutants the operators of
-cosmic-ray make. The outcome of each goes into `tests/faults.csv` as soon as it is known, so that a run can be stopped
-and goes on.
+What to plant stands in `tests/faults.yml`: faults planted by hand, and two draws of mutants, which the operators of
+cosmic-ray make: a known one, for whose survivors tests were written, and a fresh one, for which no test was written, of
+the whole package. The outcome of each goes into `tests/faults.csv` as soon as it is known, so that a run can be stopped
+and goes on. A draw by another seed has as many mutants of each module as the fresh one, and a table of its own,
+`_build/faults-N.csv`.
 
 caught     a named test failed, and it passes without the fault
 hung       the named tests did not end in time, and were stopped
@@ -35,7 +38,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -45,11 +48,12 @@ from pathlib import Path
 import yaml
 
 from errref.rowfiles import replace
+from errref.statistics import proportion
 from tools.archive import sources
 
 ROOT = Path(__file__).parent.parent
 PLAN, TABLE = ROOT / "tests" / "faults.yml", ROOT / "tests" / "faults.csv"
-COLUMNS = ("kind", "id", "file", "before", "after", "tests", "outcome", "by", "seconds", "date", "software")
+COLUMNS = ("kind", "seed", "id", "file", "before", "after", "tests", "outcome", "by", "seconds", "date", "software")
 KILLED = ("caught", "hung", "crashed")
 NO_SURVIVOR = (*KILLED, "broken")  # whole test files that cannot be read do not go unnoticed
 MATTERS = ("numpy", "numba", "scikit-learn", "pytest", "cosmic_ray")
@@ -75,6 +79,8 @@ class Fault:
         In the place of ``old``: the whole line of that number is replaced.
     means : str
         One sentence; a mutant has none.
+    seed : int or None
+        Of the draw that a mutant is from.
     """
 
     id: str
@@ -85,15 +91,16 @@ class Fault:
     which: int | None = None
     line: int | None = None
     means: str = ""
+    seed: int | None = None
 
     @property
     def change(self) -> dict[str, str]:
         """What the table says of it, from which a changed fault is told."""
         place = f" (place {self.which})" if self.which else ""
         before = f"line {self.line}" if self.line else self.old.strip() + place
-        kind = "planted" if self.means else "machine"
-        texts = {"kind": kind, "id": self.id, "file": self.file, "before": before, "after": self.new.strip()}
-        return texts | {"tests": " ".join(self.tests)}
+        draw = {"kind": "planted" if self.seed is None else "machine", "seed": str(self.seed or "")}
+        texts = {"id": self.id, "file": self.file, "before": before, "after": self.new.strip()}
+        return draw | texts | {"tests": " ".join(self.tests)}
 
 
 def planted(fault: Fault, text: str) -> str:
@@ -116,7 +123,7 @@ def planted(fault: Fault, text: str) -> str:
 
 
 def plan() -> dict:
-    """The content of `tests/faults.yml`: ``planted``; ``seed``, ``machine``; ``survivors`` with their reasons."""
+    """The content of `tests/faults.yml`: ``planted``; ``draws``, ``machine``; ``survivors`` and ``holes``, in words."""
     return yaml.safe_load(PLAN.read_text(encoding="utf-8"))
 
 
@@ -126,32 +133,53 @@ def by_hand() -> list[Fault]:
 
 
 def by_machine() -> list[Fault]:
-    """The mutants of all modules that the plan names."""
+    """The mutants of both draws of the plan."""
+    known = known_draw()
+    return [*known, *fresh_draw(known)]
+
+
+def known_draw() -> list[Fault]:
+    """The mutants for whose survivors tests were written."""
     wanted = plan()
     return [
         mutant
         for file, how in wanted["machine"].items()
-        for mutant in mutants(file, how["mutants"], wanted["seed"], tuple(how["tests"]))
+        for mutant in mutants(file, how.get("known", 0), wanted["draws"]["known"]["seed"], tuple(how["tests"]))
     ]
 
 
-def mutants(file: str, count: int, seed: int, tests: tuple[str, ...] = ()) -> list[Fault]:
+def fresh_draw(known: Iterable[Fault], seed: int | None = None) -> list[Fault]:
+    """Mutants of the whole package that are no fault of the others; None: by the seed of the plan."""
+    wanted, others = plan(), [fault for fault in (*by_hand(), *known) if fault.file.endswith(".py")]
+    without = {_meaning(planted(fault, (ROOT / fault.file).read_text(encoding="utf-8"))) for fault in others}
+    seed = wanted["draws"]["fresh"]["seed"] if seed is None else seed
+    return [
+        mutant
+        for file, how in wanted["machine"].items()
+        for mutant in mutants(file, how["fresh"], seed, tuple(how["tests"]), without)
+    ]
+
+
+def mutants(
+    file: str, count: int, seed: int, tests: tuple[str, ...] = (), without: Collection[str | None] = ()
+) -> list[Fault]:
     """Mutants of a module that the operators of cosmic-ray make, each at another place of it.
 
     The hash of the seed, the line and the place in the line decides which places are taken and by which operator. So
     the same ones are drawn every time, and a change of the module changes only those in the lines that it touches.
+    Those that mean the same as one of ``without`` are passed over.
     """
     from cosmic_ray.mutating import mutate_code  # here, since it loads plugins, and not every use needs it
     from cosmic_ray.plugins import get_operator
 
     text, found = (ROOT / file).read_text(encoding="utf-8"), list[Fault]()
-    for place, ways in sorted(_places(text).items(), key=lambda item: _drawn(seed, item[0])):
+    for place, ways in sorted(_places(text).items(), key=lambda item: _drawn(seed, item[0])) if count else ():
         if len(found) == count:
             break
         name, occurrence = min(ways, key=lambda way: _drawn(seed, (place, way[0], ways.index(way))))
         code = mutate_code(text, get_operator(name)(), occurrence)
-        if _meaning(code) not in (None, _meaning(text)):
-            found.append(_difference(text, code, file, tests))
+        if _meaning(code) not in (None, _meaning(text), *without):
+            found.append(_difference(text, code, file, seed, tests))
     return found
 
 
@@ -205,15 +233,16 @@ def _meaning(code: str) -> str | None:
         return None
 
 
-def _difference(text: str, code: str, file: str, tests: tuple[str, ...]) -> Fault:
+def _difference(text: str, code: str, file: str, seed: int, tests: tuple[str, ...]) -> Fault:
     """The fault that makes one source of the other: the lines that differ."""
     old, new = text.splitlines(keepends=True), code.splitlines(keepends=True)
     start = next(k for k, (a, b) in enumerate(zip(old, new, strict=False)) if a != b)
     end = next(k for k, (a, b) in enumerate(zip(old[::-1], new[::-1], strict=False)) if a != b)
     before, after = "".join(old[start : len(old) - end]), "".join(new[start : len(new) - end])
     which = "".join(old[:start]).count(before) + 1
-    name = f"{Path(file).stem}-{_drawn(which, before + after)[:6]}"
-    return Fault(name, file, after, tests, before, which if text.count(before) > 1 else None)
+    module = "-".join(part for part in Path(file).with_suffix("").parts if part != "errref")
+    name = f"{module}-{_drawn(which, before + after)[:6]}"
+    return Fault(name, file, after, tests, before, which if text.count(before) > 1 else None, seed=seed)
 
 
 # -- planting and testing ----------------------------------------------------------------------------------------------
@@ -258,6 +287,8 @@ def outcome(tree: Path, tests: Sequence[str], timeout: float = TIMEOUT, **variab
         "-m",
         "not long",
     ]
+    if any(test.startswith("errref/") for test in tests):
+        command += ["--doctest-modules"]
     if not any(".ipynb" in test for test in tests):
         # What compares chapters, and what no named test needs, takes as long to load as most of them take to run.
         command += ["-o", "addopts=--strict-markers", "-p", "no:nbval", "-p", "no:hypothesispytest"]
@@ -320,27 +351,47 @@ def tried(faults: Iterable[Fault]) -> Iterator[dict[str, str]]:
 # -- the table ---------------------------------------------------------------------------------------------------------
 
 
-def table() -> list[dict[str, str]]:
-    """The lines of `tests/faults.csv`."""
-    if not TABLE.exists():
+def table(path: Path = TABLE) -> list[dict[str, str]]:
+    """The lines of a table."""
+    if not path.exists():
         return []
-    with TABLE.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
-def write(lines: Iterable[dict[str, str]]) -> None:
-    """Write the table, whole or not at all."""
+def write(lines: Iterable[dict[str, str]], path: Path = TABLE) -> None:
+    """Write a table, whole or not at all."""
     text = io.StringIO()
     out = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     out.writeheader()
     out.writerows(lines)
-    replace(TABLE, text.getvalue().encode())
+    path.parent.mkdir(exist_ok=True)
+    replace(path, text.getvalue().encode())
 
 
-def known(faults: Iterable[Fault]) -> dict[str, dict[str, str]]:
-    """Lines of the table by id, of faults that are still the same."""
-    lines = {line["id"]: line for line in table()}
+def known(faults: Iterable[Fault], path: Path = TABLE) -> dict[str, dict[str, str]]:
+    """Lines of a table by id, of faults that are still the same."""
+    lines = {line["id"]: line for line in table(path)}
     return {f.id: lines[f.id] for f in faults if f.id in lines and f.change.items() <= lines[f.id].items()}
+
+
+def kill_rate(lines: Iterable[dict[str, str]]) -> str:
+    """How many were killed of those that count, which broken and skipped ones do not; with the interval at 95 %."""
+    counts = Counter(line["outcome"] for line in lines)
+    killed = sum(counts[word] for word in KILLED)
+    judged = killed + counts["survived"]
+    if not judged:
+        return "none that counts"
+    low, high = proportion(killed, judged, 0.95)
+    return f"{killed} of {judged} killed: {100 * killed / judged:.1f} %, interval {100 * low:.1f} to {100 * high:.1f} %"
+
+
+def summary(lines: Collection[dict[str, str]]) -> Iterator[str]:
+    """What became of the faults, and the kill rate of each draw."""
+    for seed in sorted({line["seed"] for line in lines}):
+        some = [line for line in lines if line["seed"] == seed]
+        counts = ", ".join(f"{n} {word}" for word, n in Counter(line["outcome"] for line in some).most_common())
+        yield f"{f'mutants drawn by {seed}' if seed else 'planted by hand'}: {counts}; {kill_rate(some)}"
 
 
 def main() -> int:
@@ -348,9 +399,13 @@ def main() -> int:
     parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="ids of faults; * stands for anything")
     parser.add_argument("--all", action="store_true", help="run everything again")
     parser.add_argument("--list", action="store_true", help="only say what there is")
+    parser.add_argument("--seed", type=int, metavar="N", help="draw mutants by this seed, and plant no other fault")
     given = parser.parse_args()
-    faults = [*by_hand(), *by_machine()]
-    lines = known(faults)
+    if given.seed is None:
+        faults, path = [*by_hand(), *by_machine()], TABLE
+    else:
+        faults, path = fresh_draw(known_draw(), given.seed), ROOT / "_build" / f"faults-{given.seed}.csv"
+    lines = known(faults, path)
     patterns = given.patterns or (["*"] if given.all or given.list else [])
     chosen = [f for f in faults if any(fnmatch(f.id, p) for p in patterns) or (not patterns and f.id not in lines)]
     if given.patterns and not chosen:
@@ -363,15 +418,14 @@ def main() -> int:
         return 0
     for number, line in enumerate(tried(chosen) if chosen else (), start=1):
         lines[line["id"]] = line
-        write(lines[fault.id] for fault in faults if fault.id in lines)
+        write((lines[fault.id] for fault in faults if fault.id in lines), path)
         print(
             f"{number:3}/{len(chosen)} {line['outcome']:9} {line['seconds']:>6} s  {line['id']}  {line['by']}",
             flush=True,
         )
-    counts = Counter(line["outcome"] for line in lines.values())
-    print(", ".join(f"{n} {word}" for word, n in counts.most_common()))
-    explained = plan()["survivors"]
-    return int(any(line["outcome"] not in NO_SURVIVOR and line["id"] not in explained for line in lines.values()))
+    print(*summary(lines.values()), sep="\n")
+    told = plan()["survivors"].keys() | plan()["holes"].keys()
+    return int(any(line["outcome"] not in NO_SURVIVOR and line["id"] not in told for line in lines.values()))
 
 
 if __name__ == "__main__":
