@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/ready
-# What computes takes the pins of errref/pins.py; of the tests, whatever the caller has set.
+# What computes takes the pins of errref/pins.py; tests take them afresh, whatever the caller has set.
 PINNED := $(RUN) -m errref.pins
 AFRESH := $(PINNED) --afresh
 

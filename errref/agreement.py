@@ -4,10 +4,11 @@ Where this machine rounds as the one that recorded a row, in every part that the
 to the last digit. Where it does not, long training ends elsewhere, as it does from another seed: there a row must end
 where the recorded seeds of its configuration ended. A number is *outside* if it lies farther from their range than the
 range is wide, on the scale of logarithms where all are positive. Single numbers do so by chance, for a rare end that no
-recorded seed had, so that rows are judged together: at most a third of their numbers may be outside.
+recorded seed had, so that rows are judged together: of their numbers, at most one in as many as there are recorded
+seeds may be outside, and one always.
 
-How often that would refuse rows wrongly can be told from the recorded rows, each judged by the other seeds:
-`tests/test_agreement.py` does.
+How often that refuses rows wrongly, and how often it lets rows of another configuration pass, can be told from the
+recorded rows, each judged by the other seeds: `tests/test_agreement.py` does.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from errref.recorded import moved, numerics_of
 from errref.records import Row
 
 TIMES = re.compile("seconds")  # numbers of these names are not compared
-MOST = 1 / 3  # of the numbers of rows that are judged together
 LOSS_FACTOR, NO_LOSS = 10**0.05, 1e-6  # positive numbers this near are one end, and so are all below the second
 
 
@@ -41,6 +41,8 @@ class Comparison:
         Names of the numbers that did not return to the last digit; those of seconds are left out.
     outside : tuple of str
         Those of them that end where no recorded seed did.
+    seeds : int
+        Recorded seeds of the configuration.
     """
 
     row: Row
@@ -48,6 +50,7 @@ class Comparison:
     moved: tuple[str, ...]
     other: tuple[str, ...]
     outside: tuple[str, ...]
+    seeds: int
 
 
 def compare(row: Row, fresh: dict[str, float], there: dict[str, str], peers: Iterable[Row] = ()) -> Comparison:
@@ -79,13 +82,15 @@ def compare(row: Row, fresh: dict[str, float], there: dict[str, str], peers: Ite
             f"{place(row)}: the row has other numbers than the experiment gives now; record again."
         )
     other = [name for name, old in row.numbers.items() if fresh[name] != old and not TIMES.match(name)]
-    ends = {name: [peer.numbers[name] for peer in (row, *peers)] for name in other}
+    known = (row, *peers)
+    ends = {name: [one.numbers[name] for one in known if name in one.numbers] for name in other}
     return Comparison(
         row=row,
         fresh=fresh,
         moved=tuple(moved(there, experiments.depends(row.experiment, row.config))),
         other=tuple(other),
         outside=tuple(name for name in other if is_outside(fresh[name], ends[name])),
+        seeds=len({one.seed for one in known}),
     )
 
 
@@ -109,8 +114,8 @@ def is_outside(value: float, ends: Sequence[float]) -> bool:
 def agree(compared: Sequence[Comparison]) -> bool:
     """Whether rows that were measured again agree with the recorded ones, by the rule of this module."""
     exact, others = [c for c in compared if not c.moved], [c for c in compared if c.moved]
-    numbers = sum(len(c.row.numbers) for c in others)
-    return not any(c.other for c in exact) and sum(len(c.outside) for c in others) <= MOST * numbers
+    allowed = max(1.0, sum(len(c.row.numbers) / c.seeds for c in others))
+    return not any(c.other for c in exact) and sum(len(c.outside) for c in others) <= allowed
 
 
 def measured_again(study: str, rows: Sequence[Row], folder: str | None = None) -> list[Comparison]:
@@ -165,6 +170,7 @@ def told(compared: Comparison) -> str:
 
 def setting() -> str:
     """How this machine computes, in a sentence: by the pins or not, and how it rounds without torch."""
-    here = pins.departures(os.environ)
-    rounding = ", ".join(f"{part} {told}" for part, told in numerics.numerics().items())
-    return f"numerics {'not pinned (' + '; '.join(here) + ')' if here else 'pinned'}: {rounding}"
+    other, wanted = pins.departures(os.environ), pins.pinned({})
+    how = "pinned" if wanted == pins.PINS else "pinned as far as this processor can" if wanted else "without pins here"
+    rounding = ", ".join(f"{part} {code}" for part, code in numerics.numerics().items())
+    return f"numerics {'not pinned (' + '; '.join(other) + ')' if other else how}: {rounding}"

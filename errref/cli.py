@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +17,6 @@ from errref import __version__, claims, datasets, digits, experiments, imagefile
 from errref.claims import Claim
 from errref.imagefiles import ImageSet
 from errref.ledger import readings
-from errref.numerics import PARTS
 from errref.records import Row
 
 AGREES, DISAGREES, USAGE, PENDING = 0, 1, 2, 3
@@ -94,7 +94,8 @@ def _parser() -> argparse.ArgumentParser:
         "Rows that stand already are not measured again, so a run that was stopped goes on where it was. "
         "Configurations that need a GPU stay pending where there is none. The study of images takes the "
         "longest: an hour or two on two cores. A cluster of your own takes part through Dask: start `dask scheduler` "
-        "on one machine and `dask worker ADDRESS` on each, then name that ADDRESS here; rows are equal from either.",
+        "on one machine and `python -m errref.pins dask worker ADDRESS` on each, then name that ADDRESS here; rows are "
+        "equal from either.",
         epilog="example: errref run functions --seeds 20.  "
         "example: errref run functions --backend dask --scheduler tcp://127.0.0.1:8786",
     )
@@ -175,8 +176,8 @@ def _run(given: argparse.Namespace) -> int:
     work = [(config, seed) for seed in range(seeds) for config in module.configurations() if config not in pending]
     if pending:
         print(f"{len(pending)} configurations need a GPU and stay pending: {', '.join(map(str, pending))}")
-    used = {part for config, _ in work for part in experiments.depends(given.name, config)}
-    kept = {"rules": rules, "folder": given.results, "device": device, "parts": sorted(used, key=PARTS.index)}
+    kept = {"rules": rules, "folder": given.results, "device": device}
+    kept["depends"] = partial(experiments.depends, given.name)
     new = records.record(given.name, module.run, work, **kept, **means)
     print(f"{new} new rows of {len(work)} in {records.results_file(given.name, given.results)}")
     return AGREES

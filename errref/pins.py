@@ -1,9 +1,9 @@
-"""Variables that make the numeric libraries compute the same digits on every x86-64 processor that has AVX2.
+"""Variables that keep the numeric libraries to kernels that every x86-64 processor with AVX2 has.
 
 Long training is chaotic: a last digit that differs becomes a first one. Libraries pick their kernels by the processor,
-so that two machines end at other digits. These variables keep them to kernels that all such processors have. They
-count only if they are set before a library is loaded; so whatever starts a process takes them from here, and importing
-the package sets nothing. A variable that is set already stays, also where it is set to nothing::
+so that two machines end at other digits. These variables take that choice from them. They count only if they are set
+before a library is loaded; so whatever starts a process takes them from here, and importing the package sets nothing. A
+variable that is set already stays, also where it is set to nothing::
 
     python -m errref.pins jupyter lab book            # any command, with the pins
     python -m errref.pins --afresh COMMAND            # the same, whatever was set before
@@ -75,11 +75,12 @@ def departures(environment: Mapping[str, str]) -> list[str]:
     ["OPENBLAS_CORETYPE is 'Zen'"]
     """
     wanted = pinned({})
+    own = [f"{name} is {environment[name]!r}" for name in RELATED if wanted and name in environment]
     other = [
         f"{name} is {environment[name]!r}" for name in wanted if environment.get(name, wanted[name]) != wanted[name]
     ]
     missing = [name for name in wanted if name not in environment]
-    return [*other, *([f"{', '.join(missing)} not set"] if missing else [])]
+    return [*other, *own, *([f"{', '.join(missing)} not set"] if missing else [])]
 
 
 def cleared(environment: Mapping[str, str]) -> dict[str, str]:

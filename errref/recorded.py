@@ -84,14 +84,21 @@ def numerics_of(run: dict[str, Any]) -> dict[str, str]:
 def moved(there: dict[str, str], parts: Iterable[str] | None = None) -> list[str]:
     """The parts in which this machine rounds otherwise than another one told; of these, or of all that it told.
 
-    A part that it did not tell counts as one that differs.
+    A part that it did not tell counts as one that differs, and so does torch where it is not installed.
 
     Examples
     --------
     >>> moved(numerics.numerics()), moved({"numpy": "01234567"}), moved({}, ["loops"])
     ([], ['numpy'], ['loops'])
     """
-    return [p for p in (there if parts is None else parts) if p not in there or numerics.numerics([p])[p] != there[p]]
+    return [part for part in (there if parts is None else parts) if part not in there or _here(part) != there[part]]
+
+
+def _here(part: str) -> str:
+    try:
+        return numerics.numerics([part])[part]
+    except ImportError:
+        return "not installed"
 
 
 def remarks(claim: Claim, folder: str | Path | None = None) -> list[str]:

@@ -13,13 +13,13 @@ import math
 import re
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from errref.numerics import WITHOUT_TORCH, numerics
+from errref.numerics import PARTS, WITHOUT_TORCH, numerics
 from errref.provenance import PACKAGE, machine, software
 from errref.rowfiles import append, checked, exclusive, packed_file, raw_lines, replace
 from errref.sweeps import Crew, Experiment, RecordError, Row, Work, crew, evaluate, sweep
@@ -201,7 +201,7 @@ def record(
     processes: bool = False,
     scheduler: str | None = None,
     device: str = "cpu",
-    parts: Iterable[str] = WITHOUT_TORCH,
+    depends: Callable[[dict[str, Any]], Iterable[str]] | None = None,
     progress: bool = True,
 ) -> int:
     """Measure what is not yet recorded and append it row by row.
@@ -217,8 +217,9 @@ def record(
         As in `read`; it is made where it is missing.
     device : str, default="cpu"
         What the networks are trained on; kept with the run.
-    parts : iterable of str, default=WITHOUT_TORCH
-        Parts of the numerics that rows depend on, see `errref.numerics.numerics`; what they are is kept with the run.
+    depends : callable or None, default=None
+        Takes a configuration, returns the parts of the numerics that its rows depend on, see
+        `errref.numerics.numerics`; how this machine rounds in them is kept with the run. None: all but torch.
 
     Returns
     -------
@@ -252,6 +253,8 @@ def record(
         if not missing:
             return 0
         with crew(jobs, scheduler, processes) as means:
+            used = {part for config, _ in missing for part in (depends(config) if depends else WITHOUT_TORCH)}
+            parts = [part for part in PARTS if part in used]
             start, run_id = time.monotonic(), f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
             lines: list[dict[str, Any]] = [{"run": run_id, "provenance": provenance(rules, device, parts, means)}]
             for row in sweep(means, experiment, run, missing, progress=progress):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import numbers
+import os
 import pickle
 import threading
 import warnings
@@ -22,11 +23,13 @@ from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits
 
+from errref.pins import departures
 from errref.progress import bar
 from errref.provenance import machine, software
 
 Experiment = Callable[[dict[str, Any], int], dict[str, float]]
 Work = Iterable[tuple[dict[str, Any], int]]
+WORKER = "python -m errref.pins dask worker"  # as it is started with pins
 PATIENCE = 10  # seconds that a scheduler, and then the first worker, may take to answer
 _limited = threading.local()
 
@@ -217,7 +220,7 @@ def crew(jobs: int | None = None, scheduler: str | None = None, processes: bool 
             threads = backend.effective_n_jobs(-1)
             client.run(machine)  # the first question: can they import it?
         except TimeoutError:
-            mend = f"start some with `dask worker {scheduler}`."
+            mend = f"start some with `{WORKER} {scheduler}`."
             raise RecordError(f"The Dask scheduler at {scheduler} has no worker; {mend}") from None
         except ImportError as error:
             raise RecordError(f"A Dask worker cannot import errref ({error}); install it there too.") from None
@@ -225,11 +228,19 @@ def crew(jobs: int | None = None, scheduler: str | None = None, processes: bool 
         def ask(question: Callable[[], Any]) -> list[Any]:
             return list(client.run(question).values())
 
+        if other := [found for found in ask(_unpinned) if found != _unpinned()]:
+            mend = f"start the workers with `{WORKER} {scheduler}`, or their rows may end at other digits"
+            what = f"A worker is pinned otherwise than this process ({other[0] or 'it has all pins'})"
+            warnings.warn(f"{what}; {mend}.", stacklevel=2)
         yield Crew("dask", len(client.ncores()), threads, ask, backend)
 
 
 def _here(question: Callable[[], Any]) -> list[Any]:
     return [question()]
+
+
+def _unpinned() -> str:
+    return "; ".join(departures(os.environ))
 
 
 @contextmanager

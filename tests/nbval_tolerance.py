@@ -1,13 +1,14 @@
 """An nbval plugin: stored and fresh outputs are compared as numbers where they are floats, exactly everywhere else.
 
-Two floats agree within a relative tolerance of 1e-5; a cell tagged `nbval-rtol=X` has another one. In a cell tagged
-`nbval-loss` floats agree on the scale of losses, which are chaotic between machines: within 0.05 of log10, or if both
-are smaller than 1e-6. The numbers of a figure are compared too, but not in a cell tagged `nbval-seconds`, whose figure
-shows times, nor where numerics moved. Integers and words must be the same. Pictures and widget views are not compared.
+Two floats agree within a relative tolerance of 1e-5, or the smaller one of a cell that is tagged `nbval-rtol=X`. The
+numbers of a figure are compared too, but not in a cell tagged `nbval-seconds`, whose figure shows times, nor where
+numerics moved. Integers and words must be the same. Pictures and widget views are not compared.
 
 Long training is chaotic: where a machine rounds otherwise than the one that executed a chapter, its fresh numbers move,
-some by more than any tolerance. There the cells with a tag, which are those that show such numbers, are compared in
-their words alone, and a warning says so for each chapter.
+some by more than any tolerance. There the cells that show such numbers, which a tag `nbval-loss` or a larger tolerance
+marks, are compared in their words alone, and a warning says so for each chapter. In a notebook that does not tell how
+its machine rounded, these tags say how near its numbers must be: within 0.05 of log10 or both smaller than 1e-6, the
+scale of losses; or the tolerance.
 
 A chapter that needs images is skipped, with a reason, on a machine that does not have them.
 
@@ -25,10 +26,10 @@ import nbformat
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 
-from errref import recorded
+from errref import experiments, recorded
 from errref.agreement import LOSS_FACTOR, NO_LOSS
 from errref.datasets import available
-from errref.numerics import PARTS
+from errref.numerics import WITHOUT_TORCH
 
 RTOL, ATOL = 1e-5, 1e-12
 NEEDS = {"fashion": ("fashion-mnist",)}  # data sets that a chapter trains on, by chapter
@@ -78,22 +79,35 @@ def _agree(reference: str, fresh: str, rtol: float, loss: bool) -> bool:
     return old - below <= new <= old + above
 
 
-def settings(tags: Iterable[str], moved: bool = False) -> dict[str, Any]:
-    """What the tags of a cell ask of `close`; ``moved`` says that the chapter was executed on other numerics."""
-    tags = [tag for tag in tags if tag.startswith(("nbval-rtol=", "nbval-loss"))]
-    if moved and tags:
+def settings(tags: Iterable[str], moved: bool | None = None) -> dict[str, Any]:
+    """What the tags of a cell ask of `close`.
+
+    ``moved`` says whether the chapter was executed on other numerics. None: it does not tell, and the tags say how near
+    fresh numbers must be. False: all must be as near as without a tag, or nearer. True: where a tag allows more, only
+    words are compared.
+    """
+    asked = next((float(tag[11:]) for tag in tags if tag.startswith("nbval-rtol=")), RTOL)
+    loss = "nbval-loss" in tags
+    if moved and (loss or asked > RTOL):
         return {"words": True}
-    return {
-        "rtol": next((float(t[11:]) for t in tags if t.startswith("nbval-rtol=")), RTOL),
-        "loss": "nbval-loss" in tags,
-    }
+    return {"rtol": asked, "loss": loss} if moved is None else {"rtol": min(asked, RTOL), "loss": False}
+
+
+def parts_of(chapter: str) -> tuple[str, ...]:
+    """The parts of the numerics that the numbers of a chapter depend on: those of its study, if it has one."""
+    if chapter not in experiments.NAMES:
+        return WITHOUT_TORCH
+    configurations = experiments.load(chapter).configurations()
+    return max((experiments.depends(chapter, config) for config in configurations), key=len)
 
 
 @cache
-def moved(path: Path) -> bool:
-    """Whether a chapter was executed on a machine that rounds otherwise than this one, in any part."""
+def moved(path: Path) -> bool | None:
+    """Whether a chapter was executed on a machine that rounds otherwise than this one; None if it does not tell."""
     told = nbformat.read(path, as_version=4).metadata.get("errref", {})
-    differs = recorded.moved(recorded.numerics_of(told), PARTS) if told.get("numerics") else []
+    if not told.get("numerics"):
+        return None
+    differs = recorded.moved(recorded.numerics_of(told), parts_of(path.stem))
     if differs:
         words = "the fresh numbers that long training makes are not compared with its own, only their words"
         warnings.warn(f"numerics moved ({', '.join(differs)}) since {path.name} was executed: {words}.", stacklevel=2)

@@ -21,7 +21,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from PIL import Image
 
 from errref import digits, provenance, records, report
-from errref.numerics import PARTS, numerics
+from errref.numerics import PARTS, WITHOUT_TORCH, numerics
 from errref.records import Row
 from tests import nbval_tolerance
 from tests.nbval_tolerance import close, numbers, settings, texts, tolerance
@@ -532,22 +532,31 @@ def test_where_numerics_moved_tagged_cells_are_compared_in_words():
     assert not close("a -> 1.0", "a", **settings(["nbval-loss"], moved=True)) and close("x inf", "x 3", words=True)
 
 
+def test_where_numerics_are_the_same_no_tag_allows_more_than_none():
+    same = settings(["nbval-loss"], moved=False)
+    assert close("loss 1.50e-03", "loss 1.50e-03", **same) and not close("loss 1.50e-03", "loss 1.51e-03", **same)
+    assert settings(["nbval-rtol=1e-2"], moved=False) == settings([], moved=False)
+    for elsewhere in (False, True):  # what is read from rows is exact everywhere
+        assert settings(["nbval-rtol=1e-7"], moved=elsewhere) == {"rtol": 1e-7, "loss": False}
+
+
 def test_a_chapter_stores_the_numerics_of_its_execution_part_by_part():
     for path in CHAPTERS:
         told = nbformat.read(path, as_version=4).metadata["errref"]["numerics"]
         assert told.keys() == set(PARTS) and all(re.fullmatch("[0-9a-f]{8}", value) for value in told.values())
 
 
-@pytest.mark.parametrize("part", [None, *PARTS])
-def test_a_chapter_has_moved_where_one_part_differs(part, tmp_path):
+@pytest.mark.parametrize("name, part", [("page", part) for part in (None, *WITHOUT_TORCH)] + [("fashion", "torch")])
+def test_a_chapter_has_moved_where_a_part_differs_that_it_depends_on(name, part, tmp_path):
     notebook = nbformat.read(CHAPTERS[0], as_version=4)
-    notebook.metadata.errref["numerics"] = numerics(PARTS) | ({part: "fedcba98"} if part else {})
-    nbformat.write(notebook, path := tmp_path / "chapter.ipynb")
-    if part is None:
-        assert not nbval_tolerance.moved(path)
+    here = numerics(PARTS if name == "fashion" else WITHOUT_TORCH)
+    notebook.metadata.errref["numerics"] = {"torch": "fedcba98"} | here | ({part: "fedcba98"} if part else {})
+    nbformat.write(notebook, path := tmp_path / f"{name}.ipynb")
+    if part is None:  # torch differs, which no page without a study of images uses
+        assert nbval_tolerance.moved(path) is False
     else:
-        with pytest.warns(UserWarning, match=rf"^numerics moved \({part}\) since chapter\.ipynb was executed"):
-            assert nbval_tolerance.moved(path)
+        with pytest.warns(UserWarning, match=rf"^numerics moved \({part}\) since {name}\.ipynb was executed"):
+            assert nbval_tolerance.moved(path) is True
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------

@@ -22,8 +22,11 @@ LOWEST = PROJECT["requires-python"].removeprefix(">=")
 
 @cache
 def release(name):
-    """The installed release of a pinned package."""
-    installed = importlib.metadata.distribution(name)
+    """The installed release of a pinned package; None where this Python needs it not, of which nothing can be told."""
+    try:
+        installed = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
     here = installed.version.partition("+")[0]
     assert here == PINNED[name], f"{name} {here} is installed, {PINNED[name]} is pinned: set .venv up again"
     return installed
@@ -43,7 +46,7 @@ def needed(python):
         name = canonicalize_name(asked.name)
         yield by, name, asked.specifier
         for extra in ("", *asked.extras):
-            for text in release(name).requires or () if name in PINNED else ():
+            for text in (name in PINNED and release(name) and release(name).requires) or ():
                 requirement = Requirement(text)
                 if requirement.marker is None or requirement.marker.evaluate(here | {"extra": extra}):
                     waiting.append((name, requirement))
@@ -57,8 +60,9 @@ def test_every_pin_can_be_installed_on_each_python(python):
             faults.add(f"{by} needs {name}, which is not pinned")
         elif not asked.contains(PINNED[name], prereleases=True):
             faults.add(f"{by} needs {name}{asked}, which is pinned at {PINNED[name]}")
-        elif not SpecifierSet(release(name).metadata["Requires-Python"] or "").contains(python):
+        elif release(name) and not SpecifierSet(release(name).metadata["Requires-Python"] or "").contains(python):
             faults.add(f"{name} {PINNED[name]} needs Python {release(name).metadata['Requires-Python']}")
+    assert sum(release(name) is None for name in PINNED) < len(PINNED) / 4, "set .venv up again"
     assert not faults, f"on Python {python}: {'; '.join(sorted(faults))}"
 
 

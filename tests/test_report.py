@@ -160,6 +160,7 @@ def project(tmp_path, monkeypatch):
 
 
 def test_verdicts_are_judged_on_the_recorded_rows_in_the_order_of_the_ledger(project):
+    (project / "elsewhere").mkdir()
     assert [verdict.claim.id for verdict in report.verdicts(folder=project / "elsewhere")] == list(claims.load())
     linear, cubic = report.verdicts(["table-linear", "table-cubic"])
     assert linear.word == cubic.word == "reproduced" and linear.readings[0].value == 0.99

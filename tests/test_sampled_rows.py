@@ -7,33 +7,41 @@ from dataclasses import replace
 
 import pytest
 
-from errref import claims, datasets, records
+from errref import claims, datasets, numerics, records
 from errref.agreement import agree, measured_again, place, told
 from tests import conftest
 from tests.conftest import ROOT, SAMPLE_SEED
 
-# How many rows of each study, and of which kind: a second or less each, where a study has such rows, else the cheapest.
-# Of forgetting, those by Levenberg and Marquardt's method are left out: idle units make its equations singular, and a
-# last digit, which changes with the place of an array in memory, then sends single starts elsewhere.
+QUICK_TRAPS = ("valley", "noise", "quadratic", "gaussian", "ramp", "plateau")
+# Of each study, kinds of rows and how many of each: a second or less each, where a study has such rows, else the
+# cheapest. Of forgetting, those by Levenberg and Marquardt's method are in neither list: idle units make its equations
+# singular, and a last digit, which changes with the place of an array in memory, then sends single starts elsewhere.
 CHEAP = {
-    "intuition": (6, lambda config: True),
-    "isodata": (6, lambda config: True),
-    "functions": (6, lambda config: "grid" in config),
-    "rivals": (1, lambda config: True),
-    "multiverse": (8, lambda config: config["batch"] == "all"),
-    "forgetting": (3, lambda config: config["part"] in ("split", "patterns")),
-    "traps": (6, lambda config: config["study"] in ("valley", "noise", "quadratic", "gaussian", "ramp", "plateau")),
-    "fashion": (1, lambda config: config == {"scale": "quick", "part": "plain"}),
-    "own_data": (3, lambda config: config["table"] == "alcohol"),
+    "intuition": [(6, lambda config: True)],
+    "isodata": [(6, lambda config: True)],
+    "functions": [(6, lambda config: "grid" in config), (2, lambda config: "grid" not in config)],
+    "rivals": [(1, lambda config: True)],
+    "multiverse": [(8, lambda config: config["batch"] == "all")],
+    "forgetting": [(3, lambda config: config["part"] in ("split", "patterns"))],
+    "traps": [(6, lambda config: config["study"] in QUICK_TRAPS)],
+    "fashion": [(1, lambda config: config == {"scale": "quick", "part": "plain"})],
+    "own_data": [(2, lambda config: config == {"table": "alcohol", "model": "boosting"})],
 }
-IMAGES = {"fashion": "fashion-mnist"}  # what a study needs
+OTHERS = {  # by `make test-long`
+    "rivals": [(4, lambda config: True)],
+    "multiverse": [(8, lambda config: config["batch"] != "all")],
+    "forgetting": [(1, lambda c, part=part: c["part"] == part) for part in ("minima", "recover", "newton", "images")],
+    "traps": [(6, lambda config: config["study"] not in QUICK_TRAPS)],
+    "fashion": [(2, lambda config: config["scale"] == "quick")],
+    "own_data": [(3, lambda config: True)],
+}
+IMAGES = {"fashion": "fashion-mnist", "forgetting": "fashion-mnist"}  # what a study needs
 
 
-def sample(study):
+def sample(study, kinds=CHEAP):
     """Rows of a study, chosen by the seed."""
-    count, cheap = CHEAP[study]
-    rows = [row for row in records.read(study) if cheap(row.config)]
-    return random.Random(f"{os.environ[SAMPLE_SEED]} {study}").sample(rows, count)
+    rows, draw = records.read(study), random.Random(f"{os.environ[SAMPLE_SEED]} {study}")
+    return [row for count, kind in kinds[study] for row in draw.sample([r for r in rows if kind(r.config)], count)]
 
 
 def judge(compared):
@@ -56,12 +64,23 @@ def judge(compared):
         warnings.warn(words, stacklevel=2)
 
 
+def skip_without_images(study, kinds):
+    if study in IMAGES and (kinds is OTHERS or study == "fashion") and datasets.available(IMAGES[study]) is None:
+        pytest.skip(f"{IMAGES[study]} is not here; `make data` fetches it")
+
+
 @pytest.mark.numbers
 @pytest.mark.parametrize("study", CHEAP)
 def test_a_sampled_row_is_measured_again(study):
-    if study in IMAGES and datasets.available(IMAGES[study]) is None:
-        pytest.skip(f"{IMAGES[study]} is not here; `make data` fetches it")
+    skip_without_images(study, CHEAP)
     judge(measured_again(study, sample(study)))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("study", OTHERS)
+def test_a_sampled_row_that_takes_long_is_measured_again(study):
+    skip_without_images(study, OTHERS)
+    judge(measured_again(study, sample(study, OTHERS)))
 
 
 def test_every_results_file_is_sampled():
@@ -73,12 +92,13 @@ def test_the_sample_hangs_on_the_seed_alone(monkeypatch):
     for seed in ("1", "1", "2"):
         monkeypatch.setenv(SAMPLE_SEED, seed)
         chosen.append([row.key for row in sample("intuition")])
-    assert chosen[0] == chosen[1] != chosen[2] and len(set(chosen[0])) == CHEAP["intuition"][0]
+    assert chosen[0] == chosen[1] != chosen[2] and len(set(chosen[0])) == CHEAP["intuition"][0][0]
 
 
 def test_a_number_that_was_changed_in_a_row_is_found(monkeypatch):
     changed = [replace(row, numbers={**row.numbers, "after": 2.0}) for row in records.read("intuition")]
     monkeypatch.setattr(records, "read", lambda name, folder=None: changed)
+    monkeypatch.setattr("errref.agreement.numerics_of", lambda run: numerics.numerics())
     with pytest.raises(
         pytest.fail.Exception, match=r"intuition\.jsonl, seed \d+ of .*: after was recorded as 2\.0"
     ) as said:

@@ -98,7 +98,10 @@ class Fault:
         """What the table says of it, from which a changed fault is told."""
         place = f" (place {self.which})" if self.which else ""
         before = f"line {self.line}" if self.line else self.old.strip() + place
-        draw = {"kind": "planted" if self.seed is None else "machine", "seed": str(self.seed or "")}
+        draw = {
+            "kind": "planted" if self.seed is None else "machine",
+            "seed": "" if self.seed is None else str(self.seed),
+        }
         texts = {"id": self.id, "file": self.file, "before": before, "after": self.new.strip()}
         return draw | texts | {"tests": " ".join(self.tests)}
 

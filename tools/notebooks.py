@@ -39,6 +39,10 @@ from errref.provenance import machine, software
 ROOT = Path(__file__).parent.parent
 TIMEOUT = 300  # seconds a cell may take
 WIDGET = "application/vnd.jupyter.widget-"
+READS = {  # what a page reads besides: by what its code says
+    "from tools import systems": ("tools/systems.py", "book/systems.yml"),
+    "faults.csv": ("tests/faults.yml", "tests/faults.csv"),
+}
 TOLD = {"package", "source", "machine", "numerics", "device", "threads", "start", "seconds"}  # of an execution
 
 
@@ -91,7 +95,8 @@ def used(notebook: nbformat.NotebookNode) -> list[Path]:
     if package / "widgets" / "__init__.py" in found:
         found |= {file for end in ("js", "css") for file in (package / "static").rglob(f"*.{end}")}
     rows = {ROOT / "results" / f"{study.stem}.{end}" for study in studies & found for end in ("jsonl", "jsonl.gz")}
-    return sorted(found | {file for file in rows if file.exists()})
+    read = {ROOT / file for words, files in READS.items() if words in code(notebook) for file in files}
+    return sorted(found | {file for file in rows | read if file.exists()})
 
 
 def fingerprint(notebook: nbformat.NotebookNode) -> str:

@@ -22,6 +22,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 from errref import experiments, records
+from errref.numerics import PARTS
 from errref.provenance import software
 from errref.recorded import numerics_of
 
@@ -149,7 +150,8 @@ def executions(chapter: str) -> list[str]:
 
 def circumstances(run: dict[str, Any]) -> str:
     """Day, device, machine, version and threads of a run, and how its machine rounds, if it says so."""
-    rounding = f", numerics {' '.join(numerics_of(run).values())}" if "numerics" in run else ""
+    told = numerics_of(run) if "numerics" in run else {}
+    rounding = "".join(f", {part} {told[part]}" for part in PARTS if part in told)
     threads = f"{run['threads']} thread{'s' if run['threads'] > 1 else ''}"
     where = f"{run['start'][:10]} on {run['device']} ({run['machine']})"
     return escape(f"{where}, version {run['package']}, {threads}{rounding}")

@@ -113,7 +113,6 @@ SAME = [*list(FIELDS)[: list(FIELDS).index("day")]]  # two tries with these in c
 def here(emulated: str) -> Entry:
     """What this system is, as far as a program can tell."""
     features = get_host_cpu_features()  # asked of the processor, so that they are right where one is emulated
-    where = {name: os.environ[name] for name in pins.RELATED if name in os.environ}
     libc = " ".join(platform.libc_ver())
     kind = machine() + (" within Windows" if "microsoft" in platform.uname().release.lower() else "")
     return {
@@ -127,7 +126,7 @@ def here(emulated: str) -> Entry:
         "space_in_path": " " in str(ROOT),
         "locale": os.environ.get("LC_ALL") or os.environ.get("LANG") or "not set",
         "encoding": codecs.lookup(locale.getpreferredencoding(False)).name,
-        "unpinned": [*pins.departures(os.environ), *(f"{name} is {value!r}" for name, value in where.items())],
+        "unpinned": pins.departures(os.environ),
     }
 
 
@@ -271,6 +270,8 @@ KINDS: dict[str, Callable[[Entry], bool]] = {
     "Intel without AVX-512, not emulated": lambda e: real(e) and maker(e) == "Intel" and not e["avx512f"],
     "AMD with AVX-512": lambda entry: real(entry) and maker(entry) == "AMD" and entry["avx512f"],
     "AMD without AVX-512, not emulated": lambda e: real(e) and maker(e) == "AMD" and not e["avx512f"],
+    "Intel with AVX2 alone, emulated": lambda e: not real(e) and maker(e) == "Intel" and e["avx2"],
+    "AMD with AVX2 alone, emulated": lambda e: not real(e) and maker(e) == "AMD" and e["avx2"],
     "x86-64 without AVX2": lambda entry: _x86(entry) and not entry["avx2"],
     "64-bit Arm, not emulated": lambda entry: real(entry) and maker(entry) == "Arm",
     "Apple silicon": lambda entry: entry["system"].startswith("Darwin arm64"),
@@ -280,7 +281,7 @@ KINDS: dict[str, Callable[[Entry], bool]] = {
     "an ordinary user": lambda entry: entry["user"] == "ordinary",
     "a path with a space": lambda entry: entry["space_in_path"],
     "LANG=C": lambda entry: entry["locale"] == "C",
-    "nothing pinned": lambda entry: any(name.endswith("not set") for name in entry["unpinned"]),
+    "nothing pinned": lambda entry: entry["unpinned"] == [f"{', '.join(pins.PINS)} not set"],
 }
 
 
@@ -311,6 +312,20 @@ def shown(entry: Entry, there: dict[str, str]) -> list[str]:
     return [", ".join(system), "; ".join(came), ", ".join(python), ", ".join(place), pinned]
 
 
+def in_words(entries: Sequence[Entry]) -> str:
+    """How many systems gave what, those with all pins apart from the others, as two sentences."""
+    there = recorded_numerics()
+    kinds: dict[str, list[str]] = {"Of those with all pins": [], "Of the others": []}
+    for entry in entries:
+        pinned = _x86(entry) and entry["avx2"] and not entry["unpinned"]
+        kinds["Of those with all pins" if pinned else "Of the others"].append(outcome(entry, there))
+    return " ".join(
+        f"{who}, {found.count('equal digits')} of {len(found)} gave equal digits; on {found.count('intervals agree')} "
+        f"digits moved and intervals agree; {found.count('differs')} differ."
+        for who, found in kinds.items()
+    )
+
+
 def as_html(entries: Sequence[Entry]) -> str:
     """The table of the page: a line for each system that was tried, and for each kind that matters and was not."""
     there = recorded_numerics()
@@ -323,7 +338,7 @@ def as_html(entries: Sequence[Entry]) -> str:
     )
     caption = "Systems on which recorded rows were measured again, and those that were not tried"
     parts = f"<caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{lines}</tbody>"
-    return f'<div class="scorecard systems"><table>{parts}</table></div>'
+    return f'<p>{in_words(entries)}</p><div class="scorecard systems"><table>{parts}</table></div>'
 
 
 # -- the command -------------------------------------------------------------------------------------------------------
