@@ -86,6 +86,7 @@ PROVEN = {  # by `.ci/run` itself, or by another test: where, and the word for i
     "pip install .": ("tests/test_citable.py", '"install", *INSTALL'),
 }
 NOT_HERE = {
+    "python -m tools.faults --seed N": "half an hour; tests/test_faults.py runs it on a small plan",
     "python -m tools.faults": "half an hour; `make test-long` runs the same, by tests/test_faults.py",
     "make test-long": "hours; it is `pytest -m long`, which this file is a part of",
     "make record": "hours; it is `errref run` of each study, and `errref pack`",

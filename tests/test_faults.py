@@ -176,13 +176,13 @@ def test_a_fault_is_planted_in_the_copy_and_taken_out_again(tree, monkeypatch):
     monkeypatch.setattr(faults, "copy_of_project", lambda: nullcontext(tree))
     age = (tree / "module.py").stat().st_mtime_ns
     wrong = Fault("wrong", "module.py", "value = 2", ("test_good.py",), "value = 1", means="It is wrong.")
-    same = Fault("same", "module.py", "value = 1.0", ("test_good.py",), "value = 1")
+    same = Fault("same", "module.py", "value = 1.0", ("test_good.py",), "value = 1", seed=0)
     lines = list(faults.tried([wrong, same]))
     assert [(line["outcome"], line["by"]) for line in lines] == [
         ("caught", "test_good.py::test_value"),
         ("survived", ""),
     ]
-    assert [line["kind"] for line in lines] == ["planted", "machine"]
+    assert [(line["kind"], line["seed"]) for line in lines] == [("planted", ""), ("machine", "0")]
     assert (tree / "module.py").read_text() == FILES["module.py"] and (tree / "module.py").stat().st_mtime_ns == age
 
 

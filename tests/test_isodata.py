@@ -126,7 +126,7 @@ def assert_equal_to_oracle(model: Isodata, X: Any, centers: list, history: list)
         assert expected["start"] == expected["end"]
 
 
-@pytest.mark.parametrize("problems", [N_PROBLEMS // 4, pytest.param(N_PROBLEMS, marks=pytest.mark.long)])
+@pytest.mark.parametrize("problems", [N_PROBLEMS // 2, pytest.param(N_PROBLEMS, marks=pytest.mark.long)])
 def test_equals_the_literal_transcription_in_every_branch(problems):
     taken: Counter[str] = Counter()
     for seed in range(problems):
