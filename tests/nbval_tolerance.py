@@ -1,14 +1,13 @@
 """An nbval plugin: stored and fresh outputs are compared as numbers where they are floats, exactly everywhere else.
 
-Two floats agree within a relative tolerance of 1e-5, or the smaller one of a cell that is tagged `nbval-rtol=X`. The
-numbers of a figure are compared too, but not in a cell tagged `nbval-seconds`, whose figure shows times, nor where
-numerics moved. Integers and words must be the same. Pictures and widget views are not compared.
+Two floats agree within a relative tolerance of 1e-5; a cell tagged `nbval-rtol=X` has another one. In a cell tagged
+`nbval-loss` floats agree on the scale of losses: within 0.05 of log10, or if both are smaller than 1e-6. The numbers of
+a figure are compared too, but not in a cell tagged `nbval-seconds`, whose figure shows times, nor where numerics moved.
+Integers and words must be the same. Pictures and widget views are not compared.
 
 Long training is chaotic: where a machine rounds otherwise than the one that executed a chapter, its fresh numbers move,
 some by more than any tolerance. There the cells that show such numbers, which a tag `nbval-loss` or a larger tolerance
-marks, are compared in their words alone, and a warning says so for each chapter. In a notebook that does not tell how
-its machine rounded, these tags say how near its numbers must be: within 0.05 of log10 or both smaller than 1e-6, the
-scale of losses; or the tolerance.
+marks, are compared in their words alone, and a warning says so for each chapter.
 
 A chapter that needs images is skipped, with a reason, on a machine that does not have them.
 
@@ -82,15 +81,14 @@ def _agree(reference: str, fresh: str, rtol: float, loss: bool) -> bool:
 def settings(tags: Iterable[str], moved: bool | None = None) -> dict[str, Any]:
     """What the tags of a cell ask of `close`.
 
-    ``moved`` says whether the chapter was executed on other numerics. None: it does not tell, and the tags say how near
-    fresh numbers must be. False: all must be as near as without a tag, or nearer. True: where a tag allows more, only
-    words are compared.
+    ``moved`` says whether the chapter was executed on other numerics; None: it does not tell. Where it was, and a tag
+    allows more than there is without one, only words are compared.
     """
     asked = next((float(tag[11:]) for tag in tags if tag.startswith("nbval-rtol=")), RTOL)
     loss = "nbval-loss" in tags
     if moved and (loss or asked > RTOL):
         return {"words": True}
-    return {"rtol": asked, "loss": loss} if moved is None else {"rtol": min(asked, RTOL), "loss": False}
+    return {"rtol": asked, "loss": loss}
 
 
 def parts_of(chapter: str) -> tuple[str, ...]:
