@@ -269,7 +269,10 @@ def test_a_scheduler_without_workers_is_named(monkeypatch):
     monkeypatch.setattr(sweeps, "PATIENCE", 0.5)
     with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster:
         address = cluster.scheduler_address
-        with pytest.raises(RecordError, match=f"at {address} has no worker; start some with `dask worker {address}`"):
+        with pytest.raises(
+            RecordError,
+            match=f"at {address} has no worker; start some with `python -m errref.pins dask worker {address}`",
+        ):
             on_cluster(address, measure)
 
 
