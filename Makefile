@@ -27,7 +27,7 @@ pdf: $(READY)  ## the book as one PDF, printed by Chromium into _build/errref.pd
 	$(RUN) tools/notebooks.py --check
 	$(PINNED) $(RUN) tools/pdf.py
 
-test: $(READY) lint  ## everything that must hold, in about eight minutes
+test: $(READY) lint  ## everything that must hold
 	$(RUN) tools/notebooks.py --check
 	$(AFRESH) $(RUN) -m pytest -n 2 --dist loadfile -m "not long"
 
@@ -65,7 +65,7 @@ bench: $(READY)  ## speed, side by side with peers, as ratios
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .[bench]
 	$(PINNED) $(RUN) -m benchmarks
 
-test-long: $(READY)  ## what does not fit into eight minutes
+test-long: $(READY)  ## what takes too long for `make test`
 	$(AFRESH) $(RUN) -m pytest -m long --timeout 0
 
 clean:  ## remove what was built, not the environment

@@ -118,7 +118,7 @@ def agree(compared: Sequence[Comparison]) -> bool:
     return not any(c.other for c in exact) and sum(len(c.outside) for c in others) <= allowed
 
 
-def measured_again(study: str, rows: Sequence[Row], folder: str | None = None) -> list[Comparison]:
+def measured_again(study: str, rows: Sequence[Row]) -> list[Comparison]:
     """Measure recorded rows of a study again, and compare.
 
     Parameters
@@ -127,15 +127,13 @@ def measured_again(study: str, rows: Sequence[Row], folder: str | None = None) -
         Name of the experiment.
     rows : sequence of Row
         As `errref.records.read` gives them.
-    folder : str or None, default=None
-        Of the recorded rows.
 
     Returns
     -------
     list of Comparison
         In the order of the rows.
     """
-    everything, runs, wanted = records.read(study, folder), records.runs(study, folder), {row.key: row for row in rows}
+    everything, runs, wanted = records.read(study), records.runs(study), {row.key: row for row in rows}
     work = [(row.config, row.seed) for row in rows]
     fresh = {row.key: row for row in records.evaluate(study, experiments.load(study).run, work, jobs=1, progress=False)}
     return [

@@ -2,7 +2,7 @@
 
 Each part computes something small with one library, and is told by eight characters of a hash of the result. A row is
 compared to the last digit with what is measured here if the parts that it depends on are those of the machine that
-recorded it; else by intervals over seeds.
+recorded it; else by where the recorded seeds ended: see `errref.agreement`.
 """
 
 from __future__ import annotations

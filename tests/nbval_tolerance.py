@@ -78,11 +78,11 @@ def _agree(reference: str, fresh: str, rtol: float, loss: bool) -> bool:
     return old - below <= new <= old + above
 
 
-def settings(tags: Iterable[str], moved: bool | None = None) -> dict[str, Any]:
+def settings(tags: Iterable[str], moved: bool = False) -> dict[str, Any]:
     """What the tags of a cell ask of `close`.
 
-    ``moved`` says whether the chapter was executed on other numerics; None: it does not tell. Where it was, and a tag
-    allows more than there is without one, only words are compared.
+    ``moved`` says whether the chapter was executed on other numerics. Where it was, and a tag allows more than there is
+    without one, only words are compared.
     """
     asked = next((float(tag[11:]) for tag in tags if tag.startswith("nbval-rtol=")), RTOL)
     loss = "nbval-loss" in tags
@@ -100,11 +100,11 @@ def parts_of(chapter: str) -> tuple[str, ...]:
 
 
 @cache
-def moved(path: Path) -> bool | None:
-    """Whether a chapter was executed on a machine that rounds otherwise than this one; None if it does not tell."""
+def moved(path: Path) -> bool:
+    """Whether a chapter was executed on a machine that rounds otherwise than this one; not if it does not tell."""
     told = nbformat.read(path, as_version=4).metadata.get("errref", {})
     if not told.get("numerics"):
-        return None
+        return False
     differs = recorded.moved(recorded.numerics_of(told), parts_of(path.stem))
     if differs:
         words = "the fresh numbers that long training makes are not compared with its own, only their words"

@@ -1,5 +1,6 @@
 """The pins: who takes them, who wins, and that what is computed under them is what was recorded under them."""
 
+import json
 import os
 import platform
 import re
@@ -126,9 +127,8 @@ def test_no_pin_stands_anywhere_else():
     assert set(CLEARED.split()) == {*pins.PINS, *pins.RELATED, pins.SWITCH}
 
 
-CLEARED = re.search(r"^unset ((?:.*\\\n)*.*)", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)[
-    1
-].replace("\\", "")
+CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+CLEARED = re.search(r"^unset ((?:.*\\\n)*.*)", CI, re.MULTILINE)[1].replace("\\", "")
 
 
 def any_pin(path):
@@ -136,30 +136,32 @@ def any_pin(path):
     return any(name in text for name in pins.PINS)
 
 
-@on_x86
-@pytest.mark.skipif(platform.system() != "Linux", reason="other systems bring other libraries")
-def test_under_the_pins_this_processor_rounds_as_the_one_that_recorded():
+@pytest.fixture
+def parts():
+    """How a process rounds that is started with the pins and with some variables of its own."""
+    if not X86 or platform.system() != "Linux":
+        pytest.skip("other systems bring other libraries")
     if not pins.has_avx2():
         pytest.skip("this processor lacks AVX2, which the pinned kernels use")
-    code = "import json; from errref.numerics import *; print(json.dumps(numerics(WITHOUT_TORCH)))"
-    command = [sys.executable, "-m", "errref.pins", sys.executable, "-c", code]
-    done = subprocess.run(command, env=bare(), capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0 and eval(done.stdout) == recorded.EARLIER, done.stderr
+
+    def told_with(**variables):
+        code = "import json; from errref.numerics import *; print(json.dumps(numerics(WITHOUT_TORCH)))"
+        command = [sys.executable, "-m", "errref.pins", sys.executable, "-c", code]
+        done = subprocess.run(command, env=bare(**variables), capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return told_with
 
 
-@on_x86
-@pytest.mark.skipif(platform.system() != "Linux", reason="other systems bring other libraries")
-def test_a_variable_moves_the_part_that_it_is_for_and_no_other():
-    if not pins.has_avx2():
-        pytest.skip("this processor lacks AVX2, so that OpenBLAS has no kernel to be moved from")
-    code = "import json; from errref.numerics import *; print(json.dumps(numerics(['loops', 'numpy', 'openblas'])))"
-    command = [sys.executable, "-m", "errref.pins", sys.executable, "-c", code]
-    environment = bare(OPENBLAS_CORETYPE="Prescott")
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
-    assert [part for part in PROBED if eval(done.stdout)[part] != recorded.EARLIER[part]] == ["openblas"]
+def test_under_the_pins_this_processor_rounds_as_the_one_that_recorded(parts):
+    assert parts() == recorded.EARLIER
 
 
-PROBED = ["loops", "numpy", "openblas"]
+def test_a_variable_moves_the_part_that_it_is_for_and_neither_loops_nor_numpy(parts):
+    found = parts(OPENBLAS_CORETYPE="Prescott")
+    same = [part for part in ("loops", "numpy", "openblas") if found[part] == recorded.EARLIER[part]]
+    assert same == ["loops", "numpy"]
 
 
 def test_a_part_is_told_by_all_that_it_computes(monkeypatch):

@@ -8,11 +8,12 @@ import sys
 import threading
 import time
 import types
+import warnings
 
 import pytest
 from threadpoolctl import threadpool_info
 
-from errref import claims, cli, experiments, records, sweeps
+from errref import claims, cli, experiments, pins, records, sweeps
 from errref.experiments import intuition
 from errref.records import RecordError, Row
 
@@ -261,6 +262,21 @@ def test_workers_of_another_version_are_refused(scheduler, monkeypatch):
 def test_jobs_and_a_scheduler_exclude_each_other():
     with pytest.raises(RecordError, match="leave the jobs out"):
         next(records.evaluate("study", measure, WORK, jobs=2, scheduler="tcp://127.0.0.1:1"))
+
+
+def test_workers_that_are_pinned_otherwise_are_a_warning_that_says_how_to_start_them(scheduler, monkeypatch):
+    if not pins.pinned({}):
+        pytest.skip("there are no pins for this kind of processor")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        on_cluster(scheduler, measure)
+    assert not [str(warning.message) for warning in said if "pinned otherwise" in str(warning.message)]
+    monkeypatch.setenv("MKL_CBWR", "SSE4_2")  # of this process alone: the workers are there already
+    start = f"start the workers with `python -m errref.pins dask worker {scheduler}`"
+    with pytest.warns(
+        UserWarning, match=rf"^A worker is pinned otherwise than this process \(.*; {start}, or their rows"
+    ):
+        on_cluster(scheduler, measure)
 
 
 def test_a_scheduler_without_workers_is_named(monkeypatch):

@@ -41,7 +41,7 @@ TIMEOUT = 300  # seconds a cell may take
 WIDGET = "application/vnd.jupyter.widget-"
 READS = {  # what a page reads besides: by what its code says
     "from tools import systems": ("tools/systems.py", "book/systems.yml"),
-    "faults.csv": ("tests/faults.yml", "tests/faults.csv"),
+    "faults.csv": ("tools/faults.py", "tests/faults.yml", "tests/faults.csv"),
 }
 TOLD = {"package", "source", "machine", "numerics", "device", "threads", "start", "seconds"}  # of an execution
 
